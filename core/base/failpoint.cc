@@ -1,0 +1,158 @@
+#include "core/base/failpoint.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "core/base/status.h"
+
+namespace berth {
+namespace {
+
+enum class Action { kOff, kReturn, kSleep, kCrash };
+
+struct Term {
+  std::optional<uint64_t> count;  // absent: for ever
+  Action action = Action::kOff;
+  uint64_t argument = 0;  // errno or milliseconds
+};
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, std::vector<Term>, std::less<>> terms;
+  std::set<std::string, std::less<>> seen;
+};
+
+Registry& registry() {
+  static auto* instance = new Registry;  // never destroyed: points are passed during exit too
+  return *instance;
+}
+
+std::optional<int> ErrnoNumber(absl::string_view name) {
+  for (int err = 1; err < 200; ++err) {
+    const char* known = strerrorname_np(err);
+    if (known != nullptr && name == known) return err;
+  }
+  return std::nullopt;
+}
+
+std::optional<absl::string_view> Argument(absl::string_view text, absl::string_view action) {
+  if (!absl::ConsumePrefix(&text, action) || !absl::ConsumePrefix(&text, "(") || !absl::ConsumeSuffix(&text, ")")) {
+    return std::nullopt;
+  }
+  return text;
+}
+
+absl::StatusOr<Term> ParseTerm(absl::string_view text) {
+  const auto bad = [text] { return absl::InvalidArgumentError(absl::StrCat("failpoint term: ", text)); };
+  Term term;
+  absl::string_view action = text;
+  if (const size_t star = action.find('*'); star != action.npos) {
+    uint64_t count = 0;
+    if (!absl::SimpleAtoi(action.substr(0, star), &count)) return bad();
+    term.count = count;
+    action.remove_prefix(star + 1);
+  }
+  if (action == "off") return term;
+  if (action == "crash") {
+    term.action = Action::kCrash;
+    return term;
+  }
+  if (const auto name = Argument(action, "return")) {
+    const auto err = ErrnoNumber(*name);
+    if (!err) return bad();
+    term.action = Action::kReturn;
+    term.argument = *err;
+    return term;
+  }
+  if (const auto ms = Argument(action, "sleep")) {
+    if (!absl::SimpleAtoi(*ms, &term.argument)) return bad();
+    term.action = Action::kSleep;
+    return term;
+  }
+  return bad();
+}
+
+[[maybe_unused]] Term Next(absl::string_view name) {
+  Registry& r = registry();
+  std::lock_guard lock(r.mutex);
+  if (r.seen.find(name) == r.seen.end()) r.seen.emplace(name);
+  const auto found = r.terms.find(name);
+  if (found == r.terms.end()) return {};
+  for (Term& term : found->second) {
+    if (!term.count) return term;
+    if (*term.count > 0) {
+      --*term.count;
+      return term;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+#ifdef BERTH_FAILPOINTS
+absl::Status Failpoint(absl::string_view name) {
+  [[maybe_unused]] static const bool loaded = [] {
+    const char* spec = getenv("BERTH_FAILPOINTS");
+    if (spec == nullptr) return true;
+    if (absl::Status status = SetFailpoints(spec); !status.ok()) {
+      // A test that set a point which does not exist must not pass by accident.
+      dprintf(STDERR_FILENO, "BERTH_FAILPOINTS: %s\n", std::string(status.message()).c_str());
+      _exit(2);
+    }
+    return true;
+  }();
+  const Term term = Next(name);
+  switch (term.action) {
+    case Action::kOff:
+      return absl::OkStatus();
+    case Action::kReturn:
+      return ErrnoStatus(static_cast<int>(term.argument), absl::StrCat("failpoint ", name));
+    case Action::kSleep:
+      usleep(term.argument * 1000);
+      return absl::OkStatus();
+    case Action::kCrash:
+      kill(getpid(), SIGKILL);
+      _exit(137);
+  }
+  return absl::OkStatus();
+}
+#endif
+
+absl::Status SetFailpoints(absl::string_view spec) {
+  std::map<std::string, std::vector<Term>, std::less<>> parsed;
+  for (absl::string_view point : absl::StrSplit(spec, ';', absl::SkipWhitespace())) {
+    const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(point, absl::MaxSplits('=', 1));
+    std::vector<Term>& terms = parsed[std::string(parts.first)];
+    for (absl::string_view text : absl::StrSplit(parts.second, "->")) {
+      ASSIGN_OR_RETURN(Term term, ParseTerm(text));
+      terms.push_back(term);
+    }
+  }
+  Registry& r = registry();
+  std::lock_guard lock(r.mutex);
+  r.terms = std::move(parsed);
+  return absl::OkStatus();
+}
+
+std::vector<std::string> FailpointsSeen() {
+  Registry& r = registry();
+  std::lock_guard lock(r.mutex);
+  return {r.seen.begin(), r.seen.end()};
+}
+
+}  // namespace berth

@@ -1,0 +1,39 @@
+// Runs one command to its end: own process group, deadline, bounded output. posix_spawn, never fork.
+#ifndef BERTH_CORE_BASE_SUBPROCESS_H_
+#define BERTH_CORE_BASE_SUBPROCESS_H_
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace berth {
+
+struct Command {
+  std::vector<std::string> argv;  // argv[0] is a path; nothing is looked up in PATH
+  std::vector<std::string> env;   // the whole environment, KEY=VALUE
+  std::string input;              // written to standard input, then end of file
+  // Descriptors for the child: (ours, its number). All others are closed by O_CLOEXEC.
+  std::vector<std::pair<int, int>> descriptors;
+  int64_t deadline_ns = std::numeric_limits<int64_t>::max();  // CLOCK_MONOTONIC
+  int cancel_fd = -1;                                         // readable: as if the deadline had passed. Borrowed.
+  uint64_t output_limit = 1 << 20;  // of each of stdout and stderr; what is beyond is read and dropped
+};
+
+struct CommandResult {
+  int wait_status = 0;  // waitpid(2)
+  std::string out, err;
+  bool truncated = false;  // output_limit was reached
+};
+
+// Blocks until the command has ended. At the deadline its process group is killed by SIGKILL and the answer is
+// kDeadlineExceeded (kCancelled by cancel_fd) with the tail of its stderr. A command that ended but left descendants
+// holding its pipes is not waited for longer than a second. kNotFound when there is no such program.
+absl::StatusOr<CommandResult> RunCommand(const Command& command);
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_BASE_SUBPROCESS_H_

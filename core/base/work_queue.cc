@@ -1,0 +1,107 @@
+#include "core/base/work_queue.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <utility>
+
+#include "core/base/log.h"
+
+namespace berth {
+namespace {
+
+constexpr std::chrono::seconds kIdleTime{10};
+
+}  // namespace
+
+ThreadPool::ThreadPool(size_t threads, size_t stack_bytes) : limit_(threads), stack_bytes_(stack_bytes) {}
+
+ThreadPool::~ThreadPool() {
+  std::unique_lock lock(mutex_);
+  closing_ = true;
+  wake_.notify_all();
+  gone_.wait(lock, [this] { return threads_ == 0 && tasks_.empty(); });
+}
+
+void ThreadPool::Add(Task task) {
+  std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  if (idle_ >= tasks_.size()) {
+    wake_.notify_one();
+  } else if (threads_ < limit_) {
+    StartThread();
+  }
+}
+
+void ThreadPool::StartThread() {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, stack_bytes_);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int err = pthread_create(&thread, &attributes, ThreadMain, this);
+  pthread_attr_destroy(&attributes);
+  if (err == 0) {
+    ++threads_;
+  } else {
+    // The task waits for a thread that is there, or for the next Add when there is none.
+    LogError("start a worker thread", {{"errno", err}, {"threads", threads_}});
+  }
+}
+
+void* ThreadPool::ThreadMain(void* self) {
+  static_cast<ThreadPool*>(self)->Run();
+  return nullptr;
+}
+
+void ThreadPool::Run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (tasks_.empty()) {
+      if (closing_) break;
+      ++idle_;
+      const bool woken = wake_.wait_for(lock, kIdleTime, [this] { return !tasks_.empty() || closing_; });
+      --idle_;
+      if (!woken) break;
+      continue;
+    }
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task();
+    task = nullptr;  // what it captured dies outside the lock
+    lock.lock();
+  }
+  --threads_;
+  gone_.notify_all();
+}
+
+SerialQueue::SerialQueue(ThreadPool* pool) : pool_(pool) {}
+
+void SerialQueue::Add(Task task) {
+  std::lock_guard lock(state_->mutex);
+  state_->tasks.push_back(std::move(task));
+  if (state_->running) return;
+  state_->running = true;
+  pool_->Add([pool = pool_, state = state_] { RunNext(pool, state); });
+}
+
+// One task per turn, so that a long queue does not keep a thread from the others.
+void SerialQueue::RunNext(ThreadPool* pool, std::shared_ptr<State> state) {
+  Task task;
+  {
+    std::lock_guard lock(state->mutex);
+    task = std::move(state->tasks.front());
+    state->tasks.pop_front();
+  }
+  task();
+  task = nullptr;
+  std::lock_guard lock(state->mutex);
+  if (state->tasks.empty()) {
+    state->running = false;
+  } else {
+    pool->Add([pool, state] { RunNext(pool, state); });
+  }
+}
+
+}  // namespace berth

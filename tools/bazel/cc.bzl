@@ -1,0 +1,47 @@
+"""The rules our own C++ is built with: warnings are errors, exactly one place to change them."""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+
+# Debian's archives are not position-independent, so what is linked with them is not either.
+_PROGRAM_LINKOPTS = ["-no-pie", "-static-libstdc++", "-static-libgcc"]
+
+_WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"]
+
+def berth_cc_library(name, copts = [], **kwargs):
+    cc_library(name = name, copts = _WARNINGS + copts, linkstatic = True, **kwargs)
+
+def berth_cc_binary(name, copts = [], linkopts = [], **kwargs):
+    """A program that needs nothing but glibc at run time."""
+    cc_binary(
+        name = name,
+        copts = _WARNINGS + copts,
+        linkopts = _PROGRAM_LINKOPTS + linkopts,
+        **kwargs
+    )
+
+def berth_cc_test(name, copts = [], deps = [], linkopts = [], tags = [], **kwargs):
+    """A GoogleTest program. `size` says how long it may take; tests run as root on the real kernel."""
+    cc_test(
+        name = name,
+        copts = _WARNINGS + copts,
+        linkopts = ["-no-pie"] + linkopts,
+        deps = deps + ["@gtest"],
+        tags = tags + ["local"],
+        **kwargs
+    )
+
+def berth_plugin(name, copts = [], deps = [], linkopts = [], **kwargs):
+    """A plugin: one shared object that exports one symbol and needs only glibc."""
+    cc_binary(
+        name = name + ".so",
+        copts = _WARNINGS + ["-fvisibility=hidden"] + copts,
+        linkshared = True,
+        deps = deps + ["//core/plugin/sdk", "//core/plugin/sdk:plugin.lds"],
+        linkopts = [
+            "-Wl,--version-script=$(location //core/plugin/sdk:plugin.lds)",
+            "-Wl,-z,defs",
+            "-static-libstdc++",
+            "-static-libgcc",
+        ] + linkopts,
+        **kwargs
+    )
