@@ -1,0 +1,74 @@
+#include "core/bus/event_bus.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace berth {
+
+struct Subscription::State {
+  State(uint32_t t, size_t c, std::function<void()> w) : topics(t), capacity(c), wake(std::move(w)) {}
+
+  const uint32_t topics;
+  const size_t capacity;
+  std::mutex wake_mutex;  // held while waking, so that unsubscribing waits for a wake under way
+  std::function<void()> wake;
+  std::mutex mutex;
+  std::deque<Item> ring;
+  uint64_t lost = 0;
+};
+
+Subscription::Subscription(EventBus* bus, std::shared_ptr<State> state) : bus_(bus), state_(std::move(state)) {}
+
+Subscription::~Subscription() {
+  bus_->Remove(state_);
+  std::lock_guard lock(state_->wake_mutex);
+  state_->wake = nullptr;
+}
+
+std::optional<Subscription::Item> Subscription::Poll() {
+  std::lock_guard lock(state_->mutex);
+  if (state_->ring.empty()) return std::nullopt;
+  Item item = std::move(state_->ring.front());
+  state_->ring.pop_front();
+  return item;
+}
+
+uint64_t EventBus::Publish(Event event) {
+  std::vector<std::shared_ptr<Subscription::State>> woken;
+  uint64_t sequence;
+  {
+    // The order of the rings is the order of the sequence numbers, so both change under one lock.
+    std::lock_guard lock(mutex_);
+    sequence = event.sequence = ++last_sequence_;
+    const auto shared = std::make_shared<const Event>(std::move(event));
+    for (const auto& subscriber : subscribers_) {
+      if ((subscriber->topics & static_cast<uint32_t>(shared->topic)) == 0) continue;
+      std::lock_guard ring_lock(subscriber->mutex);
+      if (subscriber->ring.size() >= subscriber->capacity) {
+        ++subscriber->lost;
+        continue;
+      }
+      subscriber->ring.push_back({shared, std::exchange(subscriber->lost, 0)});
+      woken.push_back(subscriber);
+    }
+  }
+  for (const auto& subscriber : woken) {
+    std::lock_guard lock(subscriber->wake_mutex);
+    if (subscriber->wake) subscriber->wake();
+  }
+  return sequence;
+}
+
+std::unique_ptr<Subscription> EventBus::Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake) {
+  auto state = std::make_shared<Subscription::State>(topics, capacity, std::move(wake));
+  std::lock_guard lock(mutex_);
+  subscribers_.push_back(state);
+  return std::unique_ptr<Subscription>(new Subscription(this, std::move(state)));
+}
+
+void EventBus::Remove(const std::shared_ptr<Subscription::State>& state) {
+  std::lock_guard lock(mutex_);
+  subscribers_.erase(std::remove(subscribers_.begin(), subscribers_.end(), state), subscribers_.end());
+}
+
+}  // namespace berth

@@ -1,0 +1,139 @@
+#include "core/store/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+
+#include "core/base/failpoint.h"
+#include "proto/berth/state/v1/state.pb.h"
+
+namespace berth {
+namespace {
+
+using state::v1::Pod;
+using ::testing::HasSubstr;
+
+class StoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/berth_store_XXXXXX";
+    dir_ = mkdtemp(name);
+  }
+  void TearDown() override {
+    SetFailpoints("").IgnoreError();
+    ASSERT_TRUE(RemoveTree(dir_).ok());
+  }
+  std::string path() const { return dir_ + "/meta.db"; }
+
+  static Pod MakePod(const std::string& id) {
+    Pod pod;
+    pod.set_id(id);
+    return pod;
+  }
+  static std::map<std::string, std::string> Rows(Store& store, Table table) {
+    std::map<std::string, std::string> rows;
+    EXPECT_TRUE(store
+                    .ForEach(table,
+                             [&](absl::string_view key, absl::string_view data) {
+                               rows.emplace(key, data);
+                               return absl::OkStatus();
+                             })
+                    .ok());
+    return rows;
+  }
+
+  std::string dir_;
+};
+
+TEST_F(StoreTest, KeepsWhatWasCommitted) {
+  {
+    auto store = Store::Open(path());
+    ASSERT_TRUE(store.ok()) << store.status();
+    Transaction change;
+    change.Put(Table::kPods, "a", MakePod("a")).Put(Table::kPods, "b", MakePod("b")).Delete(Table::kPods, "a");
+    ASSERT_TRUE((*store)->Commit(change, Durability::kDurable).ok());
+  }
+  auto store = Store::Open(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto rows = Rows(**store, Table::kPods);
+  ASSERT_EQ(rows.size(), 1u);
+  Pod pod;
+  ASSERT_TRUE(pod.ParseFromString(rows.at("b")));
+  EXPECT_EQ(pod.id(), "b");
+}
+
+TEST_F(StoreTest, AnEmptyMessageIsARow) {
+  auto store = Store::Open(path());
+  ASSERT_TRUE(store.ok());
+  Transaction change;
+  change.Put(Table::kImages, "empty", state::v1::Image());
+  ASSERT_TRUE((*store)->Commit(change, Durability::kVolatile).ok());
+  EXPECT_EQ(Rows(**store, Table::kImages), (std::map<std::string, std::string>{{"empty", ""}}));
+}
+
+TEST_F(StoreTest, IsHeldByOneAtATime) {
+  auto first = Store::Open(path());
+  ASSERT_TRUE(first.ok());
+  auto second = Store::Open(path());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(second.status().message(), HasSubstr("another berth daemon"));
+  first->reset();
+  EXPECT_TRUE(Store::Open(path()).ok());
+}
+
+TEST_F(StoreTest, NumbersNeverComeTwice) {
+  uint64_t last = 0;
+  for (int opened = 0; opened < 3; ++opened) {
+    auto store = Store::Open(path());
+    ASSERT_TRUE(store.ok());
+    for (int i = 0; i < 100; ++i) {
+      auto number = (*store)->NextNumber();
+      ASSERT_TRUE(number.ok());
+      EXPECT_GT(*number, last);
+      last = *number;
+    }
+  }
+}
+
+TEST_F(StoreTest, RefusesANewerSchemaAndLeavesItAlone) {
+  { ASSERT_TRUE(Store::Open(path()).ok()); }
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version=999", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  auto store = Store::Open(path());
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(store.status().message(), HasSubstr("version 999"));
+}
+
+TEST_F(StoreTest, RefusesWhatIsNotADatabase) {
+  std::ofstream(path()) << std::string(8192, 'x');
+  EXPECT_EQ(Store::Open(path()).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(StoreTest, RefusesAStrangersDatabase) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "CREATE TABLE t (x)", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  EXPECT_EQ(Store::Open(path()).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(StoreTest, AFailedCommitChangesNothing) {
+  auto store = Store::Open(path());
+  ASSERT_TRUE(store.ok());
+  Transaction change;
+  change.Put(Table::kPods, "a", MakePod("a"));
+  ASSERT_TRUE(SetFailpoints("store.commit.before=1*return(ENOSPC)").ok());
+  EXPECT_EQ((*store)->Commit(change, Durability::kVolatile).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Rows(**store, Table::kPods).empty());
+  EXPECT_TRUE((*store)->Commit(change, Durability::kVolatile).ok());
+  EXPECT_EQ(Rows(**store, Table::kPods).size(), 1u);
+}
+
+}  // namespace
+}  // namespace berth
