@@ -1,0 +1,41 @@
+// The cgroup hierarchies of this machine, as far as pods need them: version, directories, OOM counts.
+#ifndef BERTH_CORE_POD_CGROUP_H_
+#define BERTH_CORE_POD_CGROUP_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace berth {
+
+// Immutable after Detect; any thread.
+class CgroupTree {
+ public:
+  // Looks at /sys/fs/cgroup: a unified hierarchy is version 2, one directory for each controller is version 1. Hybrid
+  // (v1 with a unified mount beside it) counts as version 1.
+  static absl::StatusOr<CgroupTree> Detect(const std::string& mount_point = "/sys/fs/cgroup");
+
+  int version() const { return version_; }
+
+  // Makes `path` (as in CRI's cgroup_parent) in every hierarchy, parents too.
+  absl::Status Make(const std::string& path) const;
+  // Removes the group itself, in every hierarchy. OK if it is gone.
+  absl::Status Remove(const std::string& path) const;
+  bool Exists(const std::string& path) const;
+
+  // How often the OOM killer has hit the group: memory.events `oom_kill`, or memory.oom_control `oom_kill`. 0 when
+  // unknown.
+  uint64_t OomKills(const std::string& path) const;
+
+ private:
+  int version_ = 2;
+  std::vector<std::string> hierarchies_;  // directories
+  std::string memory_;                    // the hierarchy that has the memory controller; "" none
+};
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_POD_CGROUP_H_

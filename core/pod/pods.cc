@@ -1,0 +1,348 @@
+#include "core/pod/pods.h"
+
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/clock.h"
+#include "core/base/failpoint.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/base/subprocess.h"
+#include "core/pod/pod_config.h"
+#include "core/pod/pod_files.h"
+
+namespace berth {
+namespace {
+
+std::string IntentKey(const std::string& pod_id) { return "RUN_POD " + pod_id; }
+
+state::v1::Intent RunIntent(const std::string& pod_id) {
+  state::v1::Intent intent;
+  intent.set_kind(state::v1::Intent::RUN_POD);
+  intent.set_target(pod_id);
+  intent.set_created_at(UnixNanos());
+  return intent;
+}
+
+std::string SandboxCgroup(const state::v1::Pod& record) {
+  return absl::StrCat(record.cgroup_parent(), "/", record.id());
+}
+
+}  // namespace
+
+// Hands what the supervisors tell to the queues; lives as long as Pods.
+class Pods::Events : public SupervisorEvents {
+ public:
+  explicit Events(Pods* pods) : pods_(pods) {}
+
+  void OnExit(const std::string& pod_id, const SupervisedExit& exit) override {
+    if (auto pod = pods_->table_.Find(pod_id); pod.ok()) pods_->members_->OnExit(*pod, exit);
+  }
+  void OnGone(const std::string& pod_id) override { pods_->OnGone(pod_id); }
+  void OnLogDrops(const std::string& pod_id, const std::string& container_id, uint64_t lines) override {
+    LogWarn("log lines dropped", {{"pod", pod_id}, {"container", container_id}, {"lines", lines}});
+  }
+
+ private:
+  Pods* const pods_;
+};
+
+Pods::Pods(PodEnvironment environment) : env_(std::move(environment)), events_(std::make_unique<Events>(this)) {}
+
+// Hanging up comes first: a supervisor's events refer to the table.
+Pods::~Pods() {
+  for (const auto& pod : table_.All()) pod->set_supervisor(nullptr);
+}
+
+Call Pods::SupervisorCall() const {
+  Call call;
+  call.deadline_ns = MonotonicNanos() + env_.config->pod.supervisor_timeout_seconds * 1'000'000'000;
+  return call;
+}
+
+absl::Status Pods::Save(const std::shared_ptr<Pod>& pod, const state::v1::Pod& record, Durability durability) {
+  Transaction change;
+  change.Put(Table::kPods, record.id(), record);
+  RETURN_IF_ERROR(env_.store->Commit(change, durability));
+  pod->set_record(record);
+  return absl::OkStatus();
+}
+
+void Pods::Run(const runtime::v1::PodSandboxConfig& config, const std::string& runtime_handler, DoneWithId done) {
+  if (absl::Status bad = CheckPodConfig(config); !bad.ok()) return done(bad);
+  const Handler* handler = env_.handlers->Find(runtime_handler);
+  if (handler == nullptr) {
+    return done(absl::InvalidArgumentError(absl::StrCat("run pod sandbox: there is no runtime handler \"",
+                                                        runtime_handler, "\"; add [runtime.handlers.", runtime_handler,
+                                                        "] to the configuration")));
+  }
+  PodView view;
+  view.record.set_id(env_.ids->New());
+  view.record.set_runtime_handler(runtime_handler);
+  view.record.set_created_at(UnixNanos());
+  view.record.set_boot_id(env_.boot_id);
+  view.record.set_config(config.SerializeAsString());
+  view.record.set_cgroup_parent(CgroupParentOf(config, env_.config->pod.cgroup_parent));
+  if (!UsesHostNetwork(config)) view.record.set_netns_path(PodPaths(env_.config->state, view.record.id()).netns);
+  view.config = std::make_shared<const runtime::v1::PodSandboxConfig>(config);
+
+  auto made = std::make_shared<Pod>(env_.pool, handler, std::move(view));
+  const auto [pod, fresh] = table_.Insert(made->id(), PodNameKey(config.metadata()), made);
+  if (pod->Join(done)) {
+    if (fresh) pod->queue().Add([this, pod = pod] { RunOnQueue(pod); });
+    return;
+  }
+  done(absl::AlreadyExistsError(absl::StrCat("run pod sandbox: ", config.metadata().namespace_(), "/",
+                                             config.metadata().name(), " attempt ", config.metadata().attempt(),
+                                             " exists already as ", pod->id(), "; remove it first")));
+}
+
+void Pods::RunOnQueue(const std::shared_ptr<Pod>& pod) {
+  const std::string id = pod->id();
+  absl::Status status = Make(pod);
+  if (!status.ok()) {
+    LogWarn("run pod sandbox", {{"pod", id}, {"error", status.message()}});
+    absl::Status undone = TearDown(pod);
+    if (undone.ok()) undone = Discard(pod);
+    if (!undone.ok()) LogError("undo pod sandbox", {{"pod", id}, {"error", undone.message()}});
+  }
+  // Waiters are taken before anyone can see the result: a call that comes now gets kAlreadyExists, or starts anew.
+  const std::vector<DoneWithId> waiting = pod->EndRun();
+  if (status.ok()) {
+    LogInfo("pod sandbox is ready", {{"pod", id}, {"name", pod->view()->config->metadata().name()}});
+    env_.changed(pod, EventType::kCreated);
+    env_.changed(pod, EventType::kStarted);
+  }
+  for (const DoneWithId& done : waiting) {
+    done(status.ok() ? absl::StatusOr<std::string>(id) : absl::StatusOr<std::string>(status));
+  }
+}
+
+absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
+  state::v1::Pod record = pod->view()->record;
+  Transaction begin;
+  begin.Put(Table::kPods, record.id(), record).Put(Table::kIntents, IntentKey(record.id()), RunIntent(record.id()));
+  RETURN_IF_ERROR(env_.store->Commit(begin, Durability::kVolatile));
+  const runtime::v1::PodSandboxConfig& config = *pod->view()->config;
+  RETURN_IF_ERROR(Launch(pod, &record));
+  RETURN_IF_ERROR(WritePodFiles(PodPaths(env_.config->state, record.id()), config));
+  if (!config.log_directory().empty()) RETURN_IF_ERROR(MakeDirs(config.log_directory(), 0755));
+  RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(record)));
+  if (!record.netns_path().empty()) {
+    ASSIGN_OR_RETURN(auto attachments, env_.networks->Setup(DescribeNetwork(record, config)));
+    for (state::v1::NetworkAttachment& attachment : attachments) {
+      record.mutable_ips()->MergeFrom(attachment.ips());
+      *record.add_networks() = std::move(attachment);
+    }
+    pod->set_record(record);  // an undo from here on has to tear the network down
+  }
+  record.set_state(state::v1::Pod::READY);
+  Transaction end;
+  end.Put(Table::kPods, record.id(), record).Delete(Table::kIntents, IntentKey(record.id()));
+  RETURN_IF_ERROR(env_.store->Commit(end, Durability::kVolatile));
+  pod->set_record(record);
+  return absl::OkStatus();
+}
+
+absl::Status Pods::Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record) {
+  RETURN_IF_ERROR(Failpoint("pod.launch.before"));
+  const PodPaths paths(env_.config->state, record->id());
+  const PodSpec spec = MakePodSpec(record->id(), *pod->view()->config, paths, env_.config->pod.shm_bytes);
+  auto supervisor = Supervisor::Launch(env_.loop, env_.supervisor_program, spec, events_.get(), SupervisorCall());
+  if (!supervisor.ok()) return Annotate(supervisor.status(), "start the pod's supervisor");
+  record->set_supervisor_pid((*supervisor)->pid());
+  record->set_init_pid((*supervisor)->init_pid());
+  pod->set_supervisor(*std::move(supervisor));
+  pod->set_record(*record);
+  return Failpoint("pod.launch.after");
+}
+
+absl::Status Pods::Connect(const std::shared_ptr<Pod>& pod) {
+  const PodPaths paths(env_.config->state, pod->id());
+  auto supervisor = Supervisor::Connect(env_.loop, paths.directory, events_.get(), SupervisorCall());
+  if (!supervisor.ok()) return supervisor.status();
+  pod->set_supervisor(*std::move(supervisor));
+  return absl::OkStatus();
+}
+
+absl::Status Pods::EndSupervisor(const std::shared_ptr<Pod>& pod) {
+  const std::shared_ptr<Supervisor> supervisor = pod->supervisor();
+  if (supervisor == nullptr) return absl::OkStatus();
+  RETURN_IF_ERROR(Failpoint("pod.supervisor.shutdown"));
+  RETURN_IF_ERROR(Annotate(supervisor->Shutdown(SupervisorCall()), "end the pod's supervisor"));
+  pod->set_supervisor(nullptr);
+  return absl::OkStatus();
+}
+
+absl::Status Pods::TearDown(const std::shared_ptr<Pod>& pod) {
+  const std::shared_ptr<const PodView> view = pod->view();
+  state::v1::Pod record = view->record;
+  const PodPaths paths(env_.config->state, record.id());
+  if (!record.network_torn_down()) {
+    if (!record.netns_path().empty()) {
+      PodNetwork network = DescribeNetwork(record, *view->config);
+      if (access(record.netns_path().c_str(), F_OK) != 0) network.netns_path.clear();  // a reboot took it
+      RETURN_IF_ERROR(
+          env_.networks->Teardown(std::move(network), {record.networks().begin(), record.networks().end()}));
+    }
+    record.set_network_torn_down(true);
+  }
+  RETURN_IF_ERROR(EndSupervisor(pod));
+  RETURN_IF_ERROR(Failpoint("pod.pins.release"));
+  RETURN_IF_ERROR(ReleasePins(MakePodSpec(record.id(), *view->config, paths, env_.config->pod.shm_bytes)));
+  if (record.state() == state::v1::Pod::READY) record.set_state(state::v1::Pod::NOT_READY);
+  return Save(pod, record, Durability::kVolatile);
+}
+
+absl::Status Pods::Discard(const std::shared_ptr<Pod>& pod) {
+  const std::shared_ptr<const PodView> view = pod->view();
+  const std::string id = view->record.id();
+  RETURN_IF_ERROR(env_.cgroups->Remove(SandboxCgroup(view->record)));
+  RETURN_IF_ERROR(Failpoint("pod.directory.remove"));
+  RETURN_IF_ERROR(RemoveTree(PodPaths(env_.config->state, id).directory));
+  Transaction change;
+  change.Delete(Table::kPods, id).Delete(Table::kIntents, IntentKey(id));
+  RETURN_IF_ERROR(env_.store->Commit(change, Durability::kDurable));
+  table_.Erase(id, PodNameKey(view->config->metadata()));
+  return absl::OkStatus();
+}
+
+void Pods::Stop(const std::string& id, Done done) {
+  auto found = Find(id);
+  if (!found.ok()) return done(absl::IsNotFound(found.status()) ? absl::OkStatus() : found.status());
+  const std::shared_ptr<Pod> pod = *found;
+  members_->StopAll(pod->id(), [this, pod, done = std::move(done)](absl::Status stopped) {
+    if (!stopped.ok()) return done(stopped);
+    pod->queue().Add([this, pod, done] {
+      const bool was_ready = pod->view()->record.state() == state::v1::Pod::READY;
+      const absl::Status status = TearDown(pod);
+      if (status.ok() && was_ready) {
+        LogInfo("pod sandbox is stopped", {{"pod", pod->id()}});
+        env_.changed(pod, EventType::kStopped);
+      }
+      done(status);
+    });
+  });
+}
+
+void Pods::Remove(const std::string& id, Done done) {
+  auto found = Find(id);
+  if (!found.ok()) return done(absl::IsNotFound(found.status()) ? absl::OkStatus() : found.status());
+  const std::shared_ptr<Pod> pod = *found;
+  Stop(pod->id(), [this, pod, done = std::move(done)](absl::Status stopped) {
+    if (!stopped.ok()) return done(stopped);
+    members_->RemoveAll(pod->id(), [this, pod, done](absl::Status emptied) {
+      if (!emptied.ok()) return done(emptied);
+      pod->queue().Add([this, pod, done] {
+        if (!table_.Find(pod->id()).ok()) return done(absl::OkStatus());  // a second Remove was faster
+        const absl::Status status = Discard(pod);
+        if (status.ok()) {
+          LogInfo("pod sandbox is removed", {{"pod", pod->id()}});
+          env_.changed(pod, EventType::kDeleted);
+        }
+        done(status);
+      });
+    });
+  });
+}
+
+absl::StatusOr<std::shared_ptr<Pod>> Pods::Find(absl::string_view id) const {
+  ASSIGN_OR_RETURN(std::shared_ptr<Pod> pod, table_.Find(id));
+  if (pod->view()->record.state() == state::v1::Pod::CREATING) {
+    return absl::NotFoundError(absl::StrCat("pod sandbox ", pod->id(), " is still being made"));
+  }
+  return pod;
+}
+
+std::vector<std::shared_ptr<Pod>> Pods::All() const {
+  std::vector<std::shared_ptr<Pod>> all = table_.All();
+  std::erase_if(all, [](const auto& pod) { return pod->view()->record.state() == state::v1::Pod::CREATING; });
+  return all;
+}
+
+absl::StatusOr<SupervisedResult> Pods::Run(const Call& call, const SupervisedCommand& command) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, table_.Find(command.pod_id));
+  if (const std::shared_ptr<Supervisor> supervisor = pod->supervisor()) return supervisor->Run(call, command);
+  if (command.purpose != SupervisedCommand::Purpose::kPlain) {
+    return absl::FailedPreconditionError(absl::StrCat("run in pod sandbox ", pod->id(), ": it is not running"));
+  }
+  Command direct;
+  direct.argv = command.argv;
+  direct.env = command.env;
+  direct.deadline_ns = call.deadline_ns;
+  direct.cancel_fd = call.cancel_fd;
+  direct.output_limit = 16 << 10;
+  ASSIGN_OR_RETURN(CommandResult result, RunCommand(direct));
+  return SupervisedResult{result.wait_status, 0, std::move(result.out), std::move(result.err)};
+}
+
+void Pods::OnGone(const std::string& pod_id) {
+  auto found = table_.Find(pod_id);
+  if (!found.ok()) return;
+  (*found)->queue().Add([this, pod = *found] {
+    if (pod->supervisor() == nullptr) return;
+    LogError("the pod's supervisor died; its containers are ended", {{"pod", pod->id()}});
+    pod->set_supervisor(nullptr);
+    members_->OnSupervisorGone(pod);
+    state::v1::Pod record = pod->view()->record;
+    if (record.state() != state::v1::Pod::READY) return;
+    record.set_state(state::v1::Pod::NOT_READY);
+    if (absl::Status saved = Save(pod, record, Durability::kVolatile); !saved.ok()) {
+      LogError("save pod sandbox", {{"pod", pod->id()}, {"error", saved.message()}});
+    }
+    env_.changed(pod, EventType::kStopped);
+  });
+}
+
+absl::Status Pods::Recover() {
+  std::vector<std::shared_ptr<Pod>> found;
+  RETURN_IF_ERROR(env_.store->ForEach(Table::kPods, [&](absl::string_view key, absl::string_view data) -> absl::Status {
+    PodView view;
+    auto config = std::make_shared<runtime::v1::PodSandboxConfig>();
+    if (!view.record.ParseFromArray(data.data(), static_cast<int>(data.size())) || view.record.id() != key ||
+        !config->ParseFromString(view.record.config())) {
+      return absl::DataLossError(absl::StrCat("read the record of pod sandbox ", key, ": it is damaged"));
+    }
+    view.config = config;
+    const Handler* handler = env_.handlers->Find(view.record.runtime_handler());
+    auto pod = std::make_shared<Pod>(env_.pool, handler, std::move(view));
+    pod->EndRun();
+    table_.Insert(pod->id(), PodNameKey(config->metadata()), pod);
+    found.push_back(std::move(pod));
+    return absl::OkStatus();
+  }));
+  for (const auto& pod : found) {
+    if (absl::Status status = RecoverOne(pod); !status.ok()) {
+      LogError("recover pod sandbox", {{"pod", pod->id()}, {"error", status.message()}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pods::RecoverOne(const std::shared_ptr<Pod>& pod) {
+  state::v1::Pod record = pod->view()->record;
+  const bool same_boot = record.boot_id() == env_.boot_id;
+  if (same_boot) {
+    absl::Status connected = Connect(pod);
+    if (!connected.ok() && !absl::IsNotFound(connected)) {
+      LogWarn("reattach pod sandbox", {{"pod", record.id()}, {"error", connected.message()}});
+    }
+  }
+  if (record.state() == state::v1::Pod::CREATING) {
+    // Its RunPodSandbox was never answered. Networks are torn down as if set up: Teardown is idempotent.
+    if (!record.netns_path().empty() && record.networks().empty()) {
+      for (const std::string& hook : env_.config->network.hooks) record.add_networks()->set_hook(hook);
+      pod->set_record(record);
+    }
+    RETURN_IF_ERROR(TearDown(pod));
+    return Discard(pod);
+  }
+  if (record.state() == state::v1::Pod::READY && pod->supervisor() == nullptr) {
+    record.set_state(state::v1::Pod::NOT_READY);
+    return Save(pod, record, Durability::kVolatile);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace berth

@@ -1,0 +1,113 @@
+// All pod sandboxes of the node: their life from RunPodSandbox to RemovePodSandbox.
+//
+// An operation is started by any thread and answered through its callback. Everything that changes a pod happens on the
+// pod's serial queue; different pods never wait for each other. Each step with an effect outside the database is
+// covered by an intent row (Table::kIntents) or by the pod's own row, so that Recover can finish or undo it.
+#ifndef BERTH_CORE_POD_PODS_H_
+#define BERTH_CORE_POD_PODS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "core/base/id.h"
+#include "core/base/work_queue.h"
+#include "core/bus/event_bus.h"
+#include "core/config/config.h"
+#include "core/pod/cgroup.h"
+#include "core/pod/handler.h"
+#include "core/pod/id_table.h"
+#include "core/pod/pod.h"
+#include "core/pod/pod_network.h"
+#include "core/store/store.h"
+#include "core/supervisor/client.h"
+
+namespace berth {
+
+// What lives inside pods, seen from below: core/container implements it.
+class PodMembers {
+ public:
+  virtual ~PodMembers() = default;
+  // Ends every container of the pod at once. Its answer comes when none runs any more.
+  virtual void StopAll(const std::string& pod_id, Done done) = 0;
+  // Removes every container of the pod.
+  virtual void RemoveAll(const std::string& pod_id, Done done) = 0;
+  // Exits and log drops of the pod's supervisor, on its loop's thread: be short.
+  virtual void OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& exit) = 0;
+  // The pod's supervisor died. On the pod's queue.
+  virtual void OnSupervisorGone(const std::shared_ptr<Pod>& pod) = 0;
+};
+
+// Everything pods need from the daemon. All pointers outlive Pods.
+struct PodEnvironment {
+  const Config* config;
+  const IdSource* ids;
+  Store* store;
+  ThreadPool* pool;
+  SupervisorLoop* loop;
+  std::string supervisor_program;
+  const CgroupTree* cgroups;
+  const PodNetworks* networks;
+  const Handlers* handlers;
+  std::string boot_id;
+  // Told after each change, on the pod's queue: builds and publishes the event.
+  std::function<void(const std::shared_ptr<Pod>&, EventType)> changed;
+};
+
+class Pods : public SupervisorService {
+ public:
+  explicit Pods(PodEnvironment environment);
+  ~Pods() override;
+
+  // Before anything else, once.
+  void SetMembers(PodMembers* members) { members_ = members; }
+
+  // Reads the records, reattaches the supervisors that live, finishes or undoes what was in flight. Before serving.
+  absl::Status Recover();
+
+  // RunPodSandbox. A repeated call for the same metadata joins the one in flight; kAlreadyExists once that has ended.
+  void Run(const runtime::v1::PodSandboxConfig& config, const std::string& runtime_handler, DoneWithId done);
+  // StopPodSandbox: OK for a pod that is stopped or unknown.
+  void Stop(const std::string& id, Done done);
+  // RemovePodSandbox: OK for an unknown pod; stops it first.
+  void Remove(const std::string& id, Done done);
+
+  // By id or unique prefix. Pods that are still being made are not found.
+  absl::StatusOr<std::shared_ptr<Pod>> Find(absl::string_view id) const;
+  // Every pod but those still being made, by id.
+  std::vector<std::shared_ptr<Pod>> All() const;
+
+  // SupervisorService: runs an executor's command in the pod's supervisor. A kPlain one runs without it when that has
+  // ended, so that what it left can still be deleted.
+  absl::StatusOr<SupervisedResult> Run(const Call& call, const SupervisedCommand& command) override;
+
+ private:
+  class Events;
+
+  void RunOnQueue(const std::shared_ptr<Pod>& pod);
+  absl::Status Make(const std::shared_ptr<Pod>& pod);
+  absl::Status Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record);
+  absl::Status Connect(const std::shared_ptr<Pod>& pod);
+  // Undoes everything a pod has outside the database but its directory and cgroup. Idempotent. On the queue.
+  absl::Status TearDown(const std::shared_ptr<Pod>& pod);
+  // Removes the rest and the rows. On the queue, after TearDown.
+  absl::Status Discard(const std::shared_ptr<Pod>& pod);
+  absl::Status EndSupervisor(const std::shared_ptr<Pod>& pod);
+  void OnGone(const std::string& pod_id);
+  absl::Status RecoverOne(const std::shared_ptr<Pod>& pod);
+  absl::Status Save(const std::shared_ptr<Pod>& pod, const state::v1::Pod& record, Durability durability);
+  Call SupervisorCall() const;
+
+  const PodEnvironment env_;
+  PodMembers* members_ = nullptr;
+  std::unique_ptr<Events> events_;
+  IdTable<Pod> table_{"pod sandbox"};
+};
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_POD_PODS_H_
