@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "core/bus/event_bus.h"
 #include "core/image/worker_process.h"
+#include "core/oci/platform.h"
 #include "core/plugin/call.h"
 #include "core/plugin/image_registry.h"
 #include "core/plugin/snapshotter.h"
@@ -48,8 +49,8 @@ struct ImagesOptions {
   EventBus* bus = nullptr;             // may be null; Topic::kImage, kCreated and kDeleted with the image's id
   WorkerLauncher launch_worker;        // starts a pull worker: LaunchWorkerProcess() but in tests
   std::vector<std::string> plugin_directories;
-  std::vector<RegistryInstance> registries;  // asked in this order
-  Platform platform;                         // what is pulled out of an index; HostPlatform()
+  std::vector<RegistryInstance> registries;      // asked in this order
+  oci::Platform platform = oci::HostPlatform();  // what is pulled out of an index
   // References that are reported as pinned (the kubelet's garbage collection leaves them), e.g. a pause image.
   std::vector<std::string> pinned;
   uint64_t max_layer_bytes = uint64_t{64} << 30;  // of one unpacked layer
@@ -57,9 +58,6 @@ struct ImagesOptions {
   int64_t timeout_ns = 3600'000'000'000;          // of one pull
   int64_t progress_timeout_ns = 300'000'000'000;  // without one more byte
 };
-
-// os, architecture and variant of this machine in OCI's words ("linux", "amd64", "").
-Platform HostPlatform();
 
 struct ImagePullRequest {
   std::string reference;  // as the client wrote it

@@ -11,14 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/oci/digest.h"
+#include "core/oci/image_spec.h"
 
 namespace berth {
-
-enum class Compression { kNone, kGzip, kZstd };
-
-// What the media type of a layer promises: "+gzip", "+zstd", ".tar.gzip", or plain tar. kInvalidArgument for a media
-// type that is not a layer's.
-absl::StatusOr<Compression> CompressionOfMediaType(absl::string_view media_type);
 
 struct InflateLimits {
   uint64_t max_bytes = uint64_t{64} << 30;  // of inflated data
@@ -30,9 +26,9 @@ struct InflateLimits {
 };
 
 struct InflateResult {
-  std::string digest;   // of all bytes written, "sha256:..."
-  uint64_t size = 0;    // their number
-  std::string diff_id;  // of all inflated bytes
+  Digest digest;      // of all bytes written
+  uint64_t size = 0;  // their number
+  Digest diff_id;     // of all inflated bytes
   uint64_t inflated_size = 0;
 };
 
@@ -44,7 +40,9 @@ class Inflater {
 
   // The magic at the beginning decides; where it contradicts `expected` (registries do serve plain tar as gzip and the
   // other way round) it wins, since the digests are what is verified.
-  Inflater(Compression expected, const InflateLimits& limits, Sink sink);
+  Inflater(oci::Compression expected, const InflateLimits& limits, Sink sink,
+           Digest::Algorithm digest = Digest::Algorithm::kSha256,
+           Digest::Algorithm diff_id = Digest::Algorithm::kSha256);
   ~Inflater();
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;

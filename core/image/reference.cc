@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/status.h"
+#include "core/oci/digest.h"
 
 namespace berth {
 namespace {
@@ -118,8 +118,6 @@ absl::Status SplitName(absl::string_view text, absl::string_view name, ImageRefe
 
 }  // namespace
 
-bool IsSha256Digest(absl::string_view text) { return absl::ConsumePrefix(&text, "sha256:") && IsHex64(text); }
-
 std::string ImageReference::Repository() const { return absl::StrCat(host, "/", path); }
 
 std::string ImageReference::Tagged() const { return tag.empty() ? "" : absl::StrCat(host, "/", path, ":", tag); }
@@ -139,7 +137,7 @@ absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text) {
   if (const size_t at = name.find('@'); at != name.npos) {
     reference.digest = std::string(name.substr(at + 1));
     name = name.substr(0, at);
-    if (!IsSha256Digest(reference.digest))
+    if (!Digest::Parse(reference.digest).ok())
       return Invalid(text, "the digest after @ is not sha256: and 64 lowercase hexadecimal digits");
   }
   const size_t slash = name.rfind('/');

@@ -30,9 +30,6 @@ struct ImageReference {
 // kInvalidArgument says which part is wrong. A reference with neither tag nor digest gets the tag "latest".
 absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text);
 
-// "sha256:" and 64 lowercase hex digits: the only digest Berth stores by.
-bool IsSha256Digest(absl::string_view text);
-
 }  // namespace berth
 
 #endif  // BERTH_CORE_IMAGE_REFERENCE_H_
