@@ -1,0 +1,63 @@
+#include "core/cri/client/cri_client.h"
+
+#include "absl/time/clock.h"
+
+namespace berth {
+
+absl::Status FromGrpcStatus(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+CriClient::CriClient(const std::string& socket_path) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  // Servers refuse the percent-encoded path that gRPC would send.
+  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  // Two clients of one process are two connections.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  auto channel = grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
+  RuntimeService_stub_ = cri::RuntimeService::NewStub(channel);
+  ImageService_stub_ = cri::ImageService::NewStub(channel);
+}
+
+absl::Status CriClient::WaitUntilServing(absl::Duration timeout) {
+  const absl::Time end = absl::Now() + timeout;
+  for (;;) {
+    const auto version = Version(cri::VersionRequest(), absl::Seconds(5));
+    if (version.ok() || absl::Now() >= end) return version.status();
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+}
+
+std::unique_ptr<CriClient::EventStream> CriClient::GetContainerEvents() {
+  auto stream = std::make_unique<EventStream>();
+  stream->reader_ = RuntimeService_stub_->GetContainerEvents(&stream->context_, cri::GetEventsRequest());
+  stream->reader_->WaitForInitialMetadata();
+  return stream;
+}
+
+absl::StatusOr<cri::ContainerEventResponse> CriClient::EventStream::Next() {
+  if (finished_) return absl::OutOfRangeError("the stream of events has ended");
+  cri::ContainerEventResponse event;
+  if (reader_->Read(&event)) return event;
+  finished_ = true;
+  const absl::Status status = FromGrpcStatus(reader_->Finish());
+  if (status.ok()) return absl::OutOfRangeError("the stream of events has ended");
+  return status;
+}
+
+CriClient::EventStream::~EventStream() {
+  if (finished_) return;
+  context_.TryCancel();
+  cri::ContainerEventResponse event;
+  while (reader_->Read(&event)) {
+  }
+  reader_->Finish();
+}
+
+}  // namespace berth
