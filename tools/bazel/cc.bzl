@@ -40,8 +40,12 @@ def berth_plugin(name, copts = [], deps = [], linkopts = [], **kwargs):
         linkopts = [
             "-Wl,--version-script=$(location //core/plugin/sdk:plugin.lds)",
             "-Wl,-z,defs",
-            "-static-libstdc++",
             "-static-libgcc",
-        ] + linkopts,
+        ] + linkopts + [
+            # Bazel's toolchain names -lstdc++ itself, so -static-libstdc++ does nothing: the archive comes first, and
+            # the shared object is left out because nothing needs it any more.
+            "-l:libstdc++.a",
+            "-Wl,--as-needed",
+        ],
         **kwargs
     )
