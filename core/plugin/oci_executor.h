@@ -10,11 +10,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/base/unique_fd.h"
 #include "core/plugin/call.h"
 
 namespace berth {
@@ -58,6 +60,34 @@ struct ContainerExit {
   int64_t at_unix_ns = 0;
 };
 
+// Of a container in a machine of its own: what the host cannot read from its cgroup.
+struct ExecutorStats {
+  int64_t at_unix_ns = 0;
+  uint64_t cpu_ns = 0;                                                              // since the container started
+  uint64_t memory_bytes = 0, memory_working_set_bytes = 0, memory_limit_bytes = 0;  // limit 0: none
+  uint64_t pids = 0;
+};
+
+struct CheckpointRequest {
+  ContainerRequest container;
+  std::string image_directory;  // absolute, exists: written by Checkpoint, read by Restore
+  std::string work_directory;   // absolute, exists: for logs
+  bool leave_running = false;
+};
+
+struct SandboxRequest {
+  std::string pod_id;
+  std::string directory;  // the pod's under the state directory
+  std::string netns_path, cgroup_path;
+  int netns_fd = -1;  // borrowed; -1: the host's network, or gone
+  std::map<std::string, std::string> annotations;
+};
+
+struct ResizeRequest {
+  std::string pod_id, container_id, exec_id;  // exec_id "": the container itself
+  uint16_t columns = 0, rows = 0;
+};
+
 class OciExecutor {
  public:
   virtual ~OciExecutor() = default;
@@ -82,6 +112,25 @@ class OciExecutor {
   virtual absl::StatusOr<ExecutorContainer> State(const Call& call, const ContainerRequest& request) = 0;
   // After a restart of the daemon: go on reporting exits of a container created before. kUnimplemented if kSupervised.
   virtual absl::Status Reattach(const Call& call, const ContainerRequest& request, OnExit on_exit) = 0;
+
+  virtual absl::StatusOr<ExecutorStats> Stats(const Call&, const ContainerRequest&) { return Cannot("report stats"); }
+  virtual absl::Status Resize(const Call&, const ResizeRequest&) { return Cannot("resize a terminal"); }
+  // With kCheckpoint. Restore answers the pid of a container that runs.
+  virtual absl::Status Checkpoint(const Call&, const CheckpointRequest&) { return Cannot("checkpoint"); }
+  virtual absl::StatusOr<pid_t> Restore(const Call&, const CheckpointRequest&, OnExit) { return Cannot("restore"); }
+  // With kSandbox: around the pod's containers. Stop and Remove are idempotent.
+  virtual absl::Status StartSandbox(const Call&, const SandboxRequest&) { return Cannot("start a sandbox"); }
+  virtual absl::Status StopSandbox(const Call&, const SandboxRequest&) { return Cannot("stop a sandbox"); }
+  virtual absl::Status RemoveSandbox(const Call&, const SandboxRequest&) { return Cannot("remove a sandbox"); }
+  // A connected stream socket to a TCP port inside the machine.
+  virtual absl::StatusOr<UniqueFd> PortForward(const Call&, const std::string& /*pod_id*/, uint16_t /*port*/) {
+    return Cannot("forward a port");
+  }
+
+ private:
+  static absl::Status Cannot(const char* what) {
+    return absl::UnimplementedError(std::string("this executor cannot ") + what);
+  }
 };
 
 // What a supervised executor has done for it by the host: a command in the pod's supervisor.
