@@ -137,6 +137,7 @@ absl::Status SetFailpoints(absl::string_view spec) {
   std::map<std::string, std::vector<Term>, std::less<>> parsed;
   for (absl::string_view point : absl::StrSplit(spec, ';', absl::SkipWhitespace())) {
     const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(point, absl::MaxSplits('=', 1));
+    if (parts.second.empty()) return absl::InvalidArgumentError(absl::StrCat("failpoint without a term: ", point));
     std::vector<Term>& terms = parsed[std::string(parts.first)];
     for (absl::string_view text : absl::StrSplit(parts.second, "->")) {
       ASSIGN_OR_RETURN(Term term, ParseTerm(text));

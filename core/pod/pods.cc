@@ -295,9 +295,8 @@ void Pods::OnGone(const std::string& pod_id) {
   });
 }
 
-absl::Status Pods::Recover() {
-  std::vector<std::shared_ptr<Pod>> found;
-  RETURN_IF_ERROR(env_.store->ForEach(Table::kPods, [&](absl::string_view key, absl::string_view data) -> absl::Status {
+absl::Status Pods::Load() {
+  return env_.store->ForEach(Table::kPods, [&](absl::string_view key, absl::string_view data) -> absl::Status {
     PodView view;
     auto config = std::make_shared<runtime::v1::PodSandboxConfig>();
     if (!view.record.ParseFromArray(data.data(), static_cast<int>(data.size())) || view.record.id() != key ||
@@ -309,18 +308,19 @@ absl::Status Pods::Recover() {
     auto pod = std::make_shared<Pod>(env_.pool, handler, std::move(view));
     pod->EndRun();
     table_.Insert(pod->id(), PodNameKey(config->metadata()), pod);
-    found.push_back(std::move(pod));
     return absl::OkStatus();
-  }));
-  for (const auto& pod : found) {
-    if (absl::Status status = RecoverOne(pod); !status.ok()) {
+  });
+}
+
+void Pods::Reattach() {
+  for (const auto& pod : table_.All()) {
+    if (absl::Status status = ReattachOne(pod); !status.ok()) {
       LogError("recover pod sandbox", {{"pod", pod->id()}, {"error", status.message()}});
     }
   }
-  return absl::OkStatus();
 }
 
-absl::Status Pods::RecoverOne(const std::shared_ptr<Pod>& pod) {
+absl::Status Pods::ReattachOne(const std::shared_ptr<Pod>& pod) {
   state::v1::Pod record = pod->view()->record;
   const bool same_boot = record.boot_id() == env_.boot_id;
   if (same_boot) {

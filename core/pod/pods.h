@@ -66,8 +66,11 @@ class Pods : public SupervisorService {
   // Before anything else, once.
   void SetMembers(PodMembers* members) { members_ = members; }
 
-  // Reads the records, reattaches the supervisors that live, finishes or undoes what was in flight. Before serving.
-  absl::Status Recover();
+  // At start-up, in this order with core/container's own, so that no exit reaches a container that is not loaded yet:
+  // reads the records;
+  absl::Status Load();
+  // reattaches the supervisors that live, undoes pods that were still being made.
+  void Reattach();
 
   // RunPodSandbox. A repeated call for the same metadata joins the one in flight; kAlreadyExists once that has ended.
   void Run(const runtime::v1::PodSandboxConfig& config, const std::string& runtime_handler, DoneWithId done);
@@ -98,7 +101,7 @@ class Pods : public SupervisorService {
   absl::Status Discard(const std::shared_ptr<Pod>& pod);
   absl::Status EndSupervisor(const std::shared_ptr<Pod>& pod);
   void OnGone(const std::string& pod_id);
-  absl::Status RecoverOne(const std::shared_ptr<Pod>& pod);
+  absl::Status ReattachOne(const std::shared_ptr<Pod>& pod);
   absl::Status Save(const std::shared_ptr<Pod>& pod, const state::v1::Pod& record, Durability durability);
   Call SupervisorCall() const;
 

@@ -1,0 +1,111 @@
+#include "core/base/work_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "core/base/clock.h"
+#include "core/base/timer.h"
+
+namespace berth {
+namespace {
+
+TEST(ThreadPoolTest, RunsEverythingBeforeItIsGone) {
+  std::atomic<int> ran{0};
+  {
+    ThreadPool pool(4);
+    for (int i = 0; i < 1000; ++i) pool.Add([&] { ++ran; });
+  }
+  EXPECT_EQ(ran, 1000);
+}
+
+TEST(ThreadPoolTest, HasAtMostItsThreads) {
+  std::atomic<int> now{0}, most{0};
+  {
+    ThreadPool pool(3);
+    for (int i = 0; i < 50; ++i) {
+      pool.Add([&] {
+        const int running = ++now;
+        int seen = most;
+        while (running > seen && !most.compare_exchange_weak(seen, running)) {
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        --now;
+      });
+    }
+  }
+  EXPECT_LE(most, 3);
+  EXPECT_GE(most, 2);
+}
+
+TEST(SerialQueueTest, KeepsOrderAndNeverOverlaps) {
+  std::vector<int> order;  // unguarded on purpose: tsan sees an overlap
+  {
+    ThreadPool pool(4);
+    SerialQueue queue(&pool);
+    for (int i = 0; i < 500; ++i) queue.Add([&order, i] { order.push_back(i); });
+  }
+  ASSERT_EQ(order.size(), 500u);
+  for (int i = 0; i < 500; ++i) EXPECT_EQ(order[i], i);
+}
+
+TEST(SerialQueueTest, AStuckQueueDoesNotHoldUpAnother) {
+  ThreadPool pool(2);
+  SerialQueue stuck(&pool), free(&pool);
+  std::promise<void> release, done;
+  stuck.Add([&] { release.get_future().wait(); });
+  free.Add([&] { done.set_value(); });
+  EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  release.set_value();
+}
+
+TEST(SerialQueueTest, TasksMayAddTasks) {
+  std::promise<int> done;
+  ThreadPool pool(2);
+  SerialQueue queue(&pool);
+  queue.Add([&] { queue.Add([&] { done.set_value(7); }); });
+  EXPECT_EQ(done.get_future().get(), 7);
+}
+
+TEST(TimerQueueTest, CallsInOrderOfTheirTimes) {
+  TimerQueue timers;
+  std::vector<int> order;
+  std::promise<void> done;
+  const int64_t now = MonotonicNanos();
+  timers.At(now + 60'000'000, [&] {
+    order.push_back(2);
+    done.set_value();
+  });
+  timers.At(now + 20'000'000, [&] { order.push_back(1); });
+  done.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(TimerQueueTest, ACancelledCallNeverHappens) {
+  TimerQueue timers;
+  std::atomic<bool> called{false};
+  const auto id = timers.At(MonotonicNanos() + 30'000'000, [&] { called = true; });
+  timers.Cancel(id);
+  std::promise<void> later;
+  timers.At(MonotonicNanos() + 60'000'000, [&] { later.set_value(); });
+  later.get_future().wait();
+  EXPECT_FALSE(called);
+}
+
+TEST(TimerQueueTest, CancelWaitsForACallUnderWay) {
+  TimerQueue timers;
+  std::promise<void> started;
+  std::atomic<bool> finished{false};
+  const auto id = timers.At(0, [&] {
+    started.set_value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    finished = true;
+  });
+  started.get_future().wait();
+  timers.Cancel(id);
+  EXPECT_TRUE(finished);
+}
+
+}  // namespace
+}  // namespace berth

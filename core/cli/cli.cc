@@ -1,0 +1,42 @@
+#include "core/cli/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "core/cli/commands.h"
+#include "core/image/pull_worker_main.h"
+
+namespace berth {
+
+int RunCli(int argc, char** argv) {
+  CLI::App app("Berth, a container runtime for Kubernetes nodes", "berth");
+  app.require_subcommand(1);
+  std::string config_path = kDefaultConfigPath;
+  int control_fd = -1;
+
+  CLI::App* serve = app.add_subcommand("serve", "Run the daemon");
+  serve->add_option("-c,--config", config_path, "Configuration file; all defaults when the default path has none")
+      ->capture_default_str();
+  CLI::App* config = app.add_subcommand("config", "Show or check the configuration");
+  config->require_subcommand(1);
+  CLI::App* config_default = config->add_subcommand("default", "Print the defaults as a commented file");
+  CLI::App* config_check = config->add_subcommand("check", "Report every fault of a configuration file");
+  config_check->add_option("file", config_path, "Configuration file")->capture_default_str();
+  CLI::App* version = app.add_subcommand("version", "Print the version");
+  // Started by the daemon, with a socket to it; no name in the help (group "").
+  CLI::App* worker = app.add_subcommand("pull-worker", "")->group("");
+  worker->add_option("--control-fd", control_fd)->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  if (serve->parsed()) return ServeCommand(config_path);
+  if (config_default->parsed()) return ConfigDefaultCommand();
+  if (config_check->parsed()) return ConfigCheckCommand(config_path);
+  if (version->parsed()) return VersionCommand();
+  return PullWorkerMain(control_fd);
+}
+
+}  // namespace berth

@@ -1,0 +1,15 @@
+// A configuration value as JSON: the form in which it crosses to the pull worker and appears in verbose answers.
+#ifndef BERTH_CORE_CONFIG_CONFIG_JSON_H_
+#define BERTH_CORE_CONFIG_CONFIG_JSON_H_
+
+#include <string>
+
+#include "core/config/config_value.h"
+
+namespace berth {
+
+std::string ToJson(const ConfigValue::Table& table);
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_CONFIG_CONFIG_JSON_H_

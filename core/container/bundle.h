@@ -1,0 +1,38 @@
+// The OCI bundle of a container (runtime-spec bundle.md): config.json from the CRI configuration.
+#ifndef BERTH_CORE_CONTAINER_BUNDLE_H_
+#define BERTH_CORE_CONTAINER_BUNDLE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "core/image/images.h"
+#include "core/pod/pod.h"
+#include "core/supervisor/client.h"
+#include "proto/berth/state/v1/state.pb.h"
+#include "proto/cri/v1/api.pb.h"
+
+namespace berth {
+
+// Pointers are borrowed for the call.
+struct BundleInput {
+  std::string directory;  // the bundle: exists, with rootfs/ in it
+  std::string state;      // [Config] state
+  const PodView* pod = nullptr;
+  const runtime::v1::ContainerConfig* config = nullptr;
+  const ImageRecord* image = nullptr;
+  const Supervisor* supervisor = nullptr;
+  int rootfs_fd = -1;  // the mounted rootfs: users are looked up and the working directory is made there
+  int cgroup_version = 2;
+  int32_t target_pid = 0;  // of the container whose PID namespace is joined; 0: none
+};
+
+// Writes config.json, and into the record what was found out on the way: user, groups, stop signal.
+absl::Status WriteBundle(const BundleInput& input, state::v1::Container* record);
+
+// Makes the host directories that are to be mounted and do not exist, as containerd does.
+absl::Status MakeMountSources(const runtime::v1::ContainerConfig& config);
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_CONTAINER_BUNDLE_H_

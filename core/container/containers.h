@@ -1,0 +1,124 @@
+// All containers of the node: their life from CreateContainer to RemoveContainer.
+//
+// As in core/pod: an operation is started by any thread and answered through its callback; what changes a container
+// happens on its pod's serial queue. A container's file system, bundle and executor state are named by its id, its
+// snapshot by the key in its record, which is written before any of them is made.
+#ifndef BERTH_CORE_CONTAINER_CONTAINERS_H_
+#define BERTH_CORE_CONTAINER_CONTAINERS_H_
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "core/base/id.h"
+#include "core/base/timer.h"
+#include "core/base/work_queue.h"
+#include "core/bus/event_bus.h"
+#include "core/config/config.h"
+#include "core/container/container.h"
+#include "core/image/images.h"
+#include "core/pod/cgroup.h"
+#include "core/pod/id_table.h"
+#include "core/pod/pods.h"
+#include "core/store/store.h"
+
+namespace berth {
+
+// Everything containers need from the daemon. All pointers outlive Containers.
+struct ContainerEnvironment {
+  const Config* config;
+  const IdSource* ids;
+  Store* store;
+  ThreadPool* exec_pool;  // ExecSync waits here for its process, so that nothing else waits for it
+  TimerQueue* timers;
+  const CgroupTree* cgroups;
+  Images* images;
+  Pods* pods;
+  // Told after each change: builds and publishes the event.
+  std::function<void(const std::shared_ptr<Container>&, EventType)> changed;
+};
+
+struct ExecSyncResult {
+  std::string out, err;
+  int exit_code = 0;
+};
+using DoneWithExec = std::function<void(absl::StatusOr<ExecSyncResult>)>;
+
+class Containers : public PodMembers {
+ public:
+  explicit Containers(ContainerEnvironment environment);
+  ~Containers() override;
+
+  // At start-up: reads the records, after Pods::Load;
+  absl::Status Load();
+  // takes up what happened while no daemon ran, undoes what was in flight, after Pods::Reattach. Blocks until done.
+  void Reattach();
+  // The snapshots that containers own.
+  std::set<std::string> SnapshotKeys() const;
+
+  // CreateContainer. A repeated call for the same metadata joins the one in flight; kAlreadyExists once that has ended.
+  void Create(const std::string& pod_id, const runtime::v1::ContainerConfig& config, DoneWithId done);
+  // StartContainer: kFailedPrecondition unless CREATED. A container that cannot start becomes EXITED.
+  void Start(const std::string& id, Done done);
+  // StopContainer: OK for one that does not run or is unknown. Answers when its processes are gone.
+  void Stop(const std::string& id, int64_t timeout_seconds, Done done);
+  // RemoveContainer: OK for an unknown one; a running one is killed.
+  void Remove(const std::string& id, Done done);
+  // ExecSync. kDeadlineExceeded after `timeout_seconds` (0: none), with the process killed.
+  void ExecSync(const std::string& id, const std::vector<std::string>& command, int64_t timeout_seconds,
+                DoneWithExec done);
+
+  // By id or unique prefix. Containers that are still being made are not found.
+  absl::StatusOr<std::shared_ptr<Container>> Find(absl::string_view id) const;
+  // Every container but those still being made, by id.
+  std::vector<std::shared_ptr<Container>> All() const;
+  std::vector<std::shared_ptr<Container>> OfPod(absl::string_view pod_id) const;
+
+  // PodMembers.
+  void StopAll(const std::string& pod_id, Done done) override;
+  void RemoveAll(const std::string& pod_id, Done done) override;
+  void OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& exit) override;
+  void OnSupervisorGone(const std::shared_ptr<Pod>& pod) override;
+
+ private:
+  // create.cc
+  void CreateOnQueue(const std::shared_ptr<Container>& container);
+  absl::Status Make(const std::shared_ptr<Container>& container);
+  absl::StatusOr<int32_t> TargetPid(const Container& container) const;
+  // remove.cc
+  absl::Status Unmake(const std::shared_ptr<Container>& container);
+  void RemoveOnQueue(const std::shared_ptr<Container>& container, Done done);
+  // start.cc
+  absl::Status StartOnQueue(const std::shared_ptr<Container>& container);
+  // stop.cc
+  void StopOnQueue(const std::shared_ptr<Container>& container, int64_t patience_ns, Done done);
+  void ArmKill(const std::shared_ptr<Container>& container);
+  void Kill(const std::shared_ptr<Container>& container);
+  void EndStop(const std::shared_ptr<Container>& container, const absl::Status& status);
+  absl::Status Abandon(const std::shared_ptr<Container>& container);
+  // exit.cc
+  void ExitOnQueue(const std::shared_ptr<Container>& container, const SupervisedExit& exit);
+  void Exited(const std::shared_ptr<Container>& container, state::v1::Container record);
+  // exec.cc
+  absl::StatusOr<ExecSyncResult> RunExec(const std::shared_ptr<Container>& container,
+                                         const std::vector<std::string>& command, int64_t timeout_seconds);
+  // recover.cc
+  absl::Status ReattachOne(const std::shared_ptr<Container>& container);
+
+  absl::Status Save(const std::shared_ptr<Container>& container, const state::v1::Container& record);
+  ContainerRequest RequestFor(const Container& container) const;
+  Call ExecutorCall() const;
+  std::string BundleOf(const std::string& id) const { return env_.config->state + "/bundles/" + id; }
+
+  const ContainerEnvironment env_;
+  IdTable<Container> table_{"container"};
+};
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_CONTAINER_CONTAINERS_H_

@@ -1,0 +1,103 @@
+// What happens when a container's first process has ended.
+#include <sys/wait.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/clock.h"
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/container/containers.h"
+
+namespace berth {
+namespace {
+
+// What a shell would say: 128 + the signal's number for a process killed by one.
+int ExitCode(int wait_status) {
+  if (WIFEXITED(wait_status)) return WEXITSTATUS(wait_status);
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : 255;
+}
+
+}  // namespace
+
+void Containers::OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& exit) {
+  auto container = table_.Find(exit.container_id);
+  if (!container.ok()) {
+    // Removed meanwhile: nobody will ask for this exit.
+    if (auto supervisor = pod->supervisor()) supervisor->Acknowledge(exit.sequence).IgnoreError();
+    return;
+  }
+  if (exit.exec_id.empty()) {
+    pod->queue().Add([this, container = *container, exit] { ExitOnQueue(container, exit); });
+    return;
+  }
+  if (OnExecExit told = (*container)->TakeExec(exit.exec_id)) told(exit);
+  // Nobody is lost by this: an ExecSync whose daemon died has no client any more.
+  pod->queue().Add([pod, sequence = exit.sequence] {
+    if (auto supervisor = pod->supervisor()) supervisor->Acknowledge(sequence).IgnoreError();
+  });
+}
+
+void Containers::ExitOnQueue(const std::shared_ptr<Container>& container, const SupervisedExit& exit) {
+  state::v1::Container record = container->view()->record;
+  if (record.state() == state::v1::Container::RUNNING || record.state() == state::v1::Container::CREATED) {
+    record.set_finished_at(exit.at_unix_ns);
+    record.set_exit_code(ExitCode(exit.wait_status));
+    record.set_reason(record.exit_code() == 0 ? "Completed" : "Error");
+    // Read before the executor removes the cgroup: a child's OOM kill may end the container too.
+    if (record.exit_code() != 0 && env_.cgroups->OomKills(record.cgroup_path()) > 0) record.set_reason("OOMKilled");
+    Exited(container, std::move(record));
+  }
+  if (auto supervisor = container->pod()->supervisor()) supervisor->Acknowledge(exit.sequence).IgnoreError();
+}
+
+void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::Container record) {
+  record.set_state(state::v1::Container::EXITED);
+  record.set_pid(0);
+  if (absl::Status saved = Save(container, record); !saved.ok()) {
+    // The record in memory is right all the same, and the supervisor's exit file tells the next daemon.
+    LogError("save an exit", {{"container", container->id()}, {"error", saved.message()}});
+    container->set_record(record);
+  }
+  LogInfo("container has ended",
+          {{"container", container->id()}, {"exit_code", record.exit_code()}, {"reason", record.reason()}});
+  absl::Status deleted = Failpoint("container.exit.delete");
+  if (const Handler* handler = container->pod()->handler(); deleted.ok() && handler != nullptr) {
+    deleted = handler->executor->Delete(ExecutorCall(), RequestFor(*container));
+  }
+  if (!deleted.ok()) {
+    LogWarn("delete executor state; RemoveContainer tries again",
+            {{"container", container->id()}, {"error", deleted.message()}});
+  }
+  env_.changed(container, EventType::kStopped);
+  EndStop(container, absl::OkStatus());
+}
+
+absl::Status Containers::Abandon(const std::shared_ptr<Container>& container) {
+  const Handler* handler = container->pod()->handler();
+  if (handler != nullptr) {
+    RETURN_IF_ERROR(handler->executor->Delete(ExecutorCall(), RequestFor(*container)));
+  }
+  state::v1::Container record = container->view()->record;
+  record.set_finished_at(UnixNanos());
+  record.set_exit_code(137);
+  record.set_reason("Error");
+  record.set_message("the pod was stopped before the container was started");
+  Exited(container, std::move(record));
+  return absl::OkStatus();
+}
+
+void Containers::OnSupervisorGone(const std::shared_ptr<Pod>& pod) {
+  for (const auto& container : OfPod(pod->id())) {
+    state::v1::Container record = container->view()->record;
+    if (record.state() != state::v1::Container::RUNNING && record.state() != state::v1::Container::CREATED) continue;
+    record.set_finished_at(UnixNanos());
+    record.set_exit_code(255);
+    record.set_reason("Unknown");
+    record.set_message("the pod's supervisor died; the container was killed");
+    Exited(container, std::move(record));
+  }
+}
+
+}  // namespace berth

@@ -1,0 +1,77 @@
+// RemoveContainer, and the undoing of a CreateContainer that failed.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/failpoint.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/container/container_config.h"
+#include "core/container/containers.h"
+
+namespace berth {
+
+void Containers::Remove(const std::string& id, Done done) {
+  auto found = Find(id);
+  if (!found.ok()) return done(absl::IsNotFound(found.status()) ? absl::OkStatus() : found.status());
+  Stop((*found)->id(), 0, [this, container = *found, done = std::move(done)](absl::Status stopped) {
+    if (!stopped.ok()) return done(stopped);
+    container->pod()->queue().Add([this, container, done] { RemoveOnQueue(container, done); });
+  });
+}
+
+void Containers::RemoveOnQueue(const std::shared_ptr<Container>& container, Done done) {
+  if (!table_.Find(container->id()).ok()) return done(absl::OkStatus());  // a second Remove was faster
+  if (container->state() == state::v1::Container::RUNNING) {
+    return done(absl::FailedPreconditionError(
+        absl::StrCat("remove container ", container->id(), ": it was started meanwhile; stop it first")));
+  }
+  if (absl::Status status = Unmake(container); !status.ok()) {
+    return done(Annotate(status, absl::StrCat("remove container ", container->id())));
+  }
+  LogInfo("container is removed", {{"container", container->id()}});
+  env_.changed(container, EventType::kDeleted);
+  done(absl::OkStatus());
+}
+
+// Everything a container has, in the reverse order of its making. Each part may be gone already.
+absl::Status Containers::Unmake(const std::shared_ptr<Container>& container) {
+  const std::shared_ptr<const ContainerView> view = container->view();
+  const state::v1::Container& record = view->record;
+  const Handler* handler = container->pod()->handler();
+  if (handler == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("its runtime handler ",
+                                                      container->pod()->view()->record.runtime_handler(),
+                                                      " is not configured any more; add it again"));
+  }
+  RETURN_IF_ERROR(Failpoint("container.unmake.executor"));
+  RETURN_IF_ERROR(handler->executor->Delete(ExecutorCall(), RequestFor(*container)));
+  if (auto supervisor = container->pod()->supervisor()) {
+    RETURN_IF_ERROR(supervisor->Forget(ExecutorCall(), container->id(), ""));
+  }
+  RETURN_IF_ERROR(Failpoint("container.unmake.snapshot"));
+  if (!record.snapshot_key().empty()) {
+    absl::Status removed = handler->snapshotter->Remove(ExecutorCall(), record.snapshot_key());
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  }
+  env_.images->Unpin(container->id());
+  RETURN_IF_ERROR(Failpoint("container.unmake.bundle"));
+  RETURN_IF_ERROR(RemoveTree(BundleOf(container->id())));
+  Transaction change;
+  change.Delete(Table::kContainers, container->id());
+  RETURN_IF_ERROR(env_.store->Commit(change, Durability::kDurable));
+  table_.Erase(container->id(), ContainerNameKey(container->pod()->id(), view->config->metadata()));
+  return absl::OkStatus();
+}
+
+void Containers::RemoveAll(const std::string& pod_id, Done done) {
+  const std::vector<std::shared_ptr<Container>> all = OfPod(pod_id);
+  if (all.empty()) return done(absl::OkStatus());
+  // One after the other: they share the pod's queue anyway, and the first error ends it.
+  Remove(all.front()->id(), [this, pod_id, done = std::move(done)](absl::Status status) {
+    if (!status.ok()) return done(status);
+    RemoveAll(pod_id, done);
+  });
+}
+
+}  // namespace berth

@@ -1,0 +1,3 @@
+#include "core/cli/cli.h"
+
+int main(int argc, char** argv) { return berth::RunCli(argc, argv); }
