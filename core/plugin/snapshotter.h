@@ -24,7 +24,9 @@ namespace berth {
 // One mount(2) of a rootfs, in order. `target` is relative to the rootfs, "" is the rootfs itself.
 struct RootfsMount {
   std::string type, source, target;
-  std::vector<std::string> options;  // as in fstab: "lowerdir=...", "ro", "nosuid", ...
+  // As in fstab: "lowerdir=...", "ro", "bind", "nosuid", ... `x-berth.cwd=/DIR` names the directory that relative paths
+  // in the others start from; it is not handed to the kernel.
+  std::vector<std::string> options;
 };
 
 // ids [inside, inside + count) of the container are [host, host + count) outside. Empty vectors: no mapping.
