@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
+#include "core/base/spawn_inside.h"
 #include "core/base/status.h"
 #include "core/base/unique_fd.h"
 
@@ -54,7 +55,14 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
 }
 
 // The child starts with nothing blocked and nothing ignored, as leader of a new group.
-absl::StatusOr<pid_t> Spawn(const Command& command, const SpawnActions& actions) {
+absl::StatusOr<pid_t> Spawn(const Command& command, const std::vector<std::pair<int, int>>& descriptors) {
+  std::vector<char*> argv = Pointers(command.argv), env = Pointers(command.env);
+  if (command.netns_fd >= 0 || !command.cgroup_directories.empty() || !command.directory.empty()) {
+    return SpawnInside(
+        {argv.data(), env.data(), descriptors, command.netns_fd, command.cgroup_directories, command.directory});
+  }
+  SpawnActions actions;
+  for (const auto& [ours, theirs] : descriptors) actions.Give(ours, theirs);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none, all;
@@ -64,7 +72,6 @@ absl::StatusOr<pid_t> Spawn(const Command& command, const SpawnActions& actions)
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> argv = Pointers(command.argv), env = Pointers(command.env);
   pid_t pid = -1;
   const int err = posix_spawn(&pid, argv[0], actions.get(), &attributes, argv.data(), env.data());
   posix_spawnattr_destroy(&attributes);
@@ -147,12 +154,10 @@ absl::StatusOr<CommandResult> RunCommand(const Command& command) {
   ASSIGN_OR_RETURN(Pipe in, MakePipe());
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  SpawnActions actions;
-  actions.Give(in.read.get(), STDIN_FILENO);
-  actions.Give(out.write.get(), STDOUT_FILENO);
-  actions.Give(err.write.get(), STDERR_FILENO);
-  for (const auto& [ours, theirs] : command.descriptors) actions.Give(ours, theirs);
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(command, actions));
+  std::vector<std::pair<int, int>> descriptors = {
+      {in.read.get(), STDIN_FILENO}, {out.write.get(), STDOUT_FILENO}, {err.write.get(), STDERR_FILENO}};
+  descriptors.insert(descriptors.end(), command.descriptors.begin(), command.descriptors.end());
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(command, descriptors));
   in.read.reset();
   out.write.reset();
   err.write.reset();

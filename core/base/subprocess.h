@@ -18,6 +18,9 @@ struct Command {
   std::string input;              // written to standard input, then end of file
   // Descriptors for the child: (ours, its number). All others are closed by O_CLOEXEC.
   std::vector<std::pair<int, int>> descriptors;
+  int netns_fd = -1;                                          // network namespace to run in; -1: ours. Borrowed.
+  std::vector<std::string> cgroup_directories;                // joined before the program starts
+  std::string directory;                                      // working directory; "": ours
   int64_t deadline_ns = std::numeric_limits<int64_t>::max();  // CLOCK_MONOTONIC
   int cancel_fd = -1;                                         // readable: as if the deadline had passed. Borrowed.
   uint64_t output_limit = 1 << 20;  // of each of stdout and stderr; what is beyond is read and dropped
