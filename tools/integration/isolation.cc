@@ -1,0 +1,136 @@
+#include "tools/integration/isolation.h"
+
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/base/file.h"
+#include "core/base/status.h"
+#include "core/base/unique_fd.h"
+#include "tools/integration/cgroup_dirs.h"
+
+namespace berth {
+namespace {
+
+constexpr long kOverlayMagic = 0x794c7630;
+
+World& MutableWorld() {
+  static World world;
+  return world;
+}
+
+absl::Status Mount(const char* source, const char* target, const char* type, unsigned long flags, const char* data) {
+  if (mount(source, target, type, flags, data) == 0) return absl::OkStatus();
+  return ErrnoStatus(absl::StrCat("mount ", type ? type : "(flags)", " on ", target));
+}
+
+absl::Status LoopbackUp() {
+  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request = {};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  if (ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0) return absl::OkStatus();
+  return ErrnoStatus("set lo up");
+}
+
+absl::Status MakeDirectory() {
+  // On the lab's machines / is the host's, on which overlayfs can't have its upper directory.
+  const auto mounts = ReadFile("/proc/self/mounts");
+  const bool lab = mounts.ok() && absl::StrContains(*mounts, " /var/lib/uml ext4 ");
+  std::string directory = lab ? "/var/lib/uml/bi.XXXXXX" : "/tmp/bi.XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr) return ErrnoStatus("mkdtemp " + directory);
+  MutableWorld().directory = directory;
+  MutableWorld().tag = "berth-it-" + directory.substr(directory.size() - 6);
+  return chmod(directory.c_str(), 0755) == 0 ? absl::OkStatus() : ErrnoStatus("chmod " + directory);
+}
+
+absl::Status Furnish() {
+  RETURN_IF_ERROR(Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
+  RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr));
+  RETURN_IF_ERROR(Mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  RETURN_IF_ERROR(MakeDirs("/run/netns"));
+  RETURN_IF_ERROR(MakeDirs("/run/lock"));
+  RETURN_IF_ERROR(MakeDirs("/var/lib/cni"));
+  RETURN_IF_ERROR(Mount("tmpfs", "/var/lib/cni", "tmpfs", 0, "mode=700"));
+  struct statfs fs;
+  const std::string& directory = TheWorld().directory;
+  if (statfs(directory.c_str(), &fs) == 0 && fs.f_type == kOverlayMagic) {
+    RETURN_IF_ERROR(Mount("tmpfs", directory.c_str(), "tmpfs", 0, "mode=755"));
+  }
+  // As on a node: mounts propagate unless somebody says otherwise.
+  RETURN_IF_ERROR(Mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr));
+  return LoopbackUp();
+}
+
+int WaitFor(pid_t child) {
+  int status = 0;
+  for (;;) {
+    const pid_t pid = waitpid(-1, &status, 0);
+    if (pid == child) break;
+    if (pid < 0 && errno != EINTR) return 1;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+[[noreturn]] void Init(const std::function<int()>& body) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (const absl::Status status = Furnish(); !status.ok()) {
+    std::fprintf(stderr, "furnish the world of the tests: %s\n", status.ToString().c_str());
+    _exit(1);
+  }
+  const pid_t child = fork();
+  if (child == 0) {
+    // exit, not _exit: the results of the tests are still in buffers.
+    std::exit(body());
+  }
+  _exit(child < 0 ? 1 : WaitFor(child));
+}
+
+std::string FindRunfiles(const char* argv0) {
+  const char* source = std::getenv("TEST_SRCDIR");
+  if (source != nullptr) return absl::StrCat(source, "/berth");
+  char path[PATH_MAX];
+  if (realpath(argv0, path) == nullptr) return "";
+  return absl::StrCat(path, ".runfiles/berth");
+}
+
+}  // namespace
+
+const World& TheWorld() { return MutableWorld(); }
+
+int RunIsolated(const char* argv0, const std::function<int()>& body) {
+  MutableWorld().runfiles = FindRunfiles(argv0);
+  absl::Status status = MakeDirectory();
+  if (status.ok() && unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC) != 0) {
+    status = ErrnoStatus("unshare (are you root?)");
+  }
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    return 1;
+  }
+  const pid_t init = fork();
+  if (init == 0) Init(body);
+  const int result = init < 0 ? 1 : WaitFor(init);
+  RemoveCgroups(TheWorld().tag);
+  if (absl::Status removed = RemoveTree(TheWorld().directory); !removed.ok()) {
+    std::fprintf(stderr, "%s\n", removed.ToString().c_str());
+  }
+  return result;
+}
+
+}  // namespace berth
