@@ -18,10 +18,9 @@ constexpr char kErrnoUrl[] = "berth/errno";
 absl::Status ErrnoStatus(int err, absl::string_view what) {
   // absl maps a path problem of any kind to what callers test for; strerrordesc_np never localises.
   const char* text = strerrordesc_np(err);
-  absl::Status status(absl::ErrnoToStatusCode(err),
-                      absl::StrCat(what, ": ", text ? text : absl::StrCat("errno ", err)));
-  status.SetPayload(kErrnoUrl, absl::Cord(absl::StrCat(err)));
-  return status;
+  return WithErrno(absl::Status(absl::ErrnoToStatusCode(err),
+                                absl::StrCat(what, ": ", text ? text : absl::StrCat("errno ", err))),
+                   err);
 }
 
 absl::Status ErrnoStatus(absl::string_view what) { return ErrnoStatus(errno, what); }
@@ -31,6 +30,11 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context) {
   absl::Status out(status.code(), absl::StrCat(context, ": ", status.message()));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { out.SetPayload(url, payload); });
   return out;
+}
+
+absl::Status WithErrno(absl::Status status, int err) {
+  if (err != 0 && !status.ok()) status.SetPayload(kErrnoUrl, absl::Cord(absl::StrCat(err)));
+  return status;
 }
 
 int ErrnoOf(const absl::Status& status) {

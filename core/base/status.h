@@ -19,6 +19,9 @@ absl::Status ErrnoStatus(absl::string_view what);
 // `context: message`, the code kept. An OK status stays OK.
 absl::Status Annotate(const absl::Status& status, absl::string_view context);
 
+// `status` with `err` as its cause, for errors that come from elsewhere. 0 and an OK status change nothing.
+absl::Status WithErrno(absl::Status status, int err);
+
 // The errno that ErrnoStatus() made this of, or 0.
 int ErrnoOf(const absl::Status& status);
 
