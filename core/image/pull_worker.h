@@ -16,9 +16,16 @@
 
 namespace berth {
 
+// What a registry plugin is made with.
+struct RegistryPlugins {
+  std::vector<std::string> directories;
+  std::string root, state;  // HostServices
+  std::vector<RegistryInstance> instances;
+};
+
 // Makes the registries that the request names, in its order.
-using RegistryFactory = std::function<absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>>(
-    const std::vector<std::string>& plugin_directories, const std::vector<RegistryInstance>& instances)>;
+using RegistryFactory =
+    std::function<absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>>(const RegistryPlugins& plugins)>;
 
 // Serves one request over `control`, then returns. Returns early when the daemon closes its end; the answer says why a
 // pull failed, and has been sent to the daemon. Starts threads and joins them.

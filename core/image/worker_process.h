@@ -9,13 +9,14 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/unique_fd.h"
+#include "core/config/config_value.h"
 
 namespace berth {
 
 // One [plugin.NAME] table as the worker needs it.
 struct RegistryInstance {
-  std::string name;         // of the plugin: "registry_layout" is registry_layout.so in a plugin directory
-  std::string config_json;  // its configuration, a JSON object
+  std::string name;           // of the plugin: "registry_layout" is registry_layout.so in a plugin directory
+  ConfigValue::Table config;  // its configuration
 };
 
 // A started worker. Destroying it ends the worker, whatever it is doing, and waits until it is gone: after that nobody
@@ -29,8 +30,9 @@ class Worker {
 
 using WorkerLauncher = std::function<absl::StatusOr<std::unique_ptr<Worker>>()>;
 
-// Starts `argv` (argv[0] a path: /proc/self/exe with argument "pull-worker") in a process group of its own with its end
-// of the socket as descriptor 3, /dev/null as standard input and the daemon's standard error.
+// Starts `argv` ({"/proc/self/exe", "pull-worker"}; argv[0] is a path) in a process group of its own with its end of
+// the socket as descriptor 3 (kWorkerControlFd), /dev/null as standard input and the daemon's standard error.
+inline constexpr int kWorkerControlFd = 3;
 WorkerLauncher LaunchWorkerProcess(std::vector<std::string> argv);
 
 // The same protocol on a thread of this process: for tests. `run` gets the worker's end and returns when it is closed.

@@ -1,0 +1,44 @@
+#include "core/image/pull_worker_main.h"
+
+#include <csignal>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/image/pull_worker.h"
+#include "core/plugin/plugins.h"
+
+namespace berth {
+namespace {
+
+absl::Status Main(int control_fd) {
+  signal(SIGPIPE, SIG_IGN);
+  UniqueFd control(control_fd);
+  RETURN_IF_ERROR(Annotate(ConfinePullWorker(), "confine the pull worker"));
+  std::unique_ptr<Plugins> plugins;  // outlives what the factory makes
+  const RegistryFactory factory =
+      [&plugins](const RegistryPlugins& wanted) -> absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>> {
+    HostServices services;
+    services.root = wanted.root;
+    services.state = wanted.state;
+    plugins = std::make_unique<Plugins>(wanted.directories, services);
+    std::vector<std::shared_ptr<ImageRegistry>> registries;
+    for (const RegistryInstance& instance : wanted.instances) {
+      ASSIGN_OR_RETURN(auto registry, plugins->MakeImageRegistry(instance.name, instance.config));
+      registries.push_back(std::move(registry));
+    }
+    return registries;
+  };
+  return RunPullWorker(std::move(control), factory);
+}
+
+}  // namespace
+
+int PullWorkerMain(int control_fd) {
+  const absl::Status status = Main(control_fd);
+  if (status.ok()) return 0;
+  LogDebug("pull worker ended", {{"error", status.ToString()}});
+  return 1;
+}
+
+}  // namespace berth
