@@ -5,6 +5,7 @@
 
 #include "core/cli/commands.h"
 #include "core/image/pull_worker_main.h"
+#include "core/image/worker_process.h"
 
 namespace berth {
 
@@ -12,7 +13,6 @@ int RunCli(int argc, char** argv) {
   CLI::App app("Berth, a container runtime for Kubernetes nodes", "berth");
   app.require_subcommand(1);
   std::string config_path = kDefaultConfigPath;
-  int control_fd = -1;
 
   CLI::App* serve = app.add_subcommand("serve", "Run the daemon");
   serve->add_option("-c,--config", config_path, "Configuration file; all defaults when the default path has none")
@@ -24,8 +24,7 @@ int RunCli(int argc, char** argv) {
   config_check->add_option("file", config_path, "Configuration file")->capture_default_str();
   CLI::App* version = app.add_subcommand("version", "Print the version");
   // Started by the daemon, with a socket to it; no name in the help (group "").
-  CLI::App* worker = app.add_subcommand("pull-worker", "")->group("");
-  worker->add_option("--control-fd", control_fd)->required();
+  app.add_subcommand("pull-worker", "")->group("");
 
   try {
     app.parse(argc, argv);
@@ -36,7 +35,7 @@ int RunCli(int argc, char** argv) {
   if (config_default->parsed()) return ConfigDefaultCommand();
   if (config_check->parsed()) return ConfigCheckCommand(config_path);
   if (version->parsed()) return VersionCommand();
-  return PullWorkerMain(control_fd);
+  return PullWorkerMain(kWorkerControlFd);
 }
 
 }  // namespace berth

@@ -51,7 +51,9 @@ class Pods::Events : public SupervisorEvents {
 Pods::Pods(PodEnvironment environment) : env_(std::move(environment)), events_(std::make_unique<Events>(this)) {}
 
 // Hanging up comes first: a supervisor's events refer to the table.
-Pods::~Pods() {
+Pods::~Pods() { Detach(); }
+
+void Pods::Detach() {
   for (const auto& pod : table_.All()) pod->set_supervisor(nullptr);
 }
 

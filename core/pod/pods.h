@@ -72,6 +72,9 @@ class Pods : public SupervisorService {
   // reattaches the supervisors that live, undoes pods that were still being made.
   void Reattach();
 
+  // At shutdown: hangs up on the supervisors, so that no event comes any more. Pods go on.
+  void Detach();
+
   // RunPodSandbox. A repeated call for the same metadata joins the one in flight; kAlreadyExists once that has ended.
   void Run(const runtime::v1::PodSandboxConfig& config, const std::string& runtime_handler, DoneWithId done);
   // StopPodSandbox: OK for a pod that is stopped or unknown.

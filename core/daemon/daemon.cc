@@ -1,0 +1,189 @@
+#include "core/daemon/daemon.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/base/timer.h"
+#include "core/base/work_queue.h"
+#include "core/bus/event_bus.h"
+#include "core/container/containers.h"
+#include "core/cri/pod_events.h"
+#include "core/cri/server.h"
+#include "core/daemon/plugin_set.h"
+#include "core/image/images.h"
+#include "core/pod/pods.h"
+#include "core/store/store.h"
+#include "core/supervisor/embedded.h"
+
+namespace berth {
+namespace {
+
+// Executors are made before the pods whose supervisors run their commands.
+class LateSupervisorService : public SupervisorService {
+ public:
+  void Set(SupervisorService* service) { service_ = service; }
+  absl::StatusOr<SupervisedResult> Run(const Call& call, const SupervisedCommand& command) override {
+    if (service_ == nullptr) return absl::UnavailableError("run in a pod: the daemon is still starting");
+    return service_->Run(call, command);
+  }
+
+ private:
+  SupervisorService* service_ = nullptr;
+};
+
+Call StartCall() {
+  Call call;
+  call.deadline_ns = MonotonicNanos() + 600'000'000'000;
+  return call;
+}
+
+}  // namespace
+
+// In the order of making; members die in the reverse.
+struct Daemon::Parts {
+  Config config;
+  std::string version, boot_id;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<IdSource> ids;
+  EventBus bus;
+  PluginMetrics metrics;
+  CgroupTree cgroups;
+  LateSupervisorService supervisor_service;
+  std::unique_ptr<Plugins> plugins;
+  PluginSet set;
+  std::unique_ptr<PodNetworks> networks;
+  std::unique_ptr<SupervisorLoop> loop;
+  std::unique_ptr<Images> images;
+  std::unique_ptr<ThreadPool> pool, exec_pool;
+  std::unique_ptr<TimerQueue> timers;
+  std::unique_ptr<Pods> pods;
+  std::unique_ptr<Containers> containers;
+  std::unique_ptr<PodEvents> events;
+  std::unique_ptr<CriServer> server;
+
+  absl::Status OpenState();
+  absl::Status MakeRuntime();
+  absl::Status Recover();
+  absl::Status Serve();
+};
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Daemon::~Daemon() { Stop(); }
+
+void Daemon::Stop() {
+  if (parts_ == nullptr) return;
+  Parts& p = *parts_;
+  if (p.containers != nullptr) p.containers->Shutdown();
+  if (p.server != nullptr) p.server->Stop();
+  // From here on nothing starts work: timers, then the supervisors' events, then what is queued runs out.
+  p.timers.reset();
+  if (p.pods != nullptr) p.pods->Detach();
+  p.exec_pool.reset();
+  p.pool.reset();
+  parts_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, const std::string& version) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::make_unique<Parts>()));
+  Parts& p = *daemon->parts_;
+  p.config = config;
+  p.version = version;
+  RETURN_IF_ERROR(p.OpenState());
+  RETURN_IF_ERROR(p.MakeRuntime());
+  RETURN_IF_ERROR(p.Recover());
+  RETURN_IF_ERROR(p.Serve());
+  LogInfo("serving", {{"socket", config.grpc.socket}, {"version", version}});
+  return daemon;
+}
+
+absl::Status Daemon::Parts::OpenState() {
+  RETURN_IF_ERROR(MakeDirs(config.root, 0700));
+  RETURN_IF_ERROR(MakeDirs(config.state, 0711));
+  RETURN_IF_ERROR(MakeDirs(config.state + "/pods", 0711));
+  RETURN_IF_ERROR(MakeDirs(config.state + "/bundles", 0711));
+  ASSIGN_OR_RETURN(store, Store::Open(config.root + "/meta.db"));
+  ASSIGN_OR_RETURN(IdSource source, IdSource::FromKeyFile(config.root + "/id.key"));
+  ids = std::make_unique<IdSource>(std::move(source));
+  ASSIGN_OR_RETURN(boot_id, BootId());
+  ASSIGN_OR_RETURN(cgroups, CgroupTree::Detect());
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Parts::MakeRuntime() {
+  HostServices services;
+  services.root = config.root;
+  services.state = config.state;
+  services.bus = &bus;
+  services.metrics = &metrics;
+  services.supervisor = &supervisor_service;
+  plugins = std::make_unique<Plugins>(config.plugins.directories, services);
+  ASSIGN_OR_RETURN(set, MakePlugins(config, plugins.get()));
+  networks = std::make_unique<PodNetworks>(set.hooks, config.network.timeout_seconds);
+  ASSIGN_OR_RETURN(const std::string program, InstallSupervisor(config.root + "/libexec"));
+  ASSIGN_OR_RETURN(loop, SupervisorLoop::Start());
+  pool = std::make_unique<ThreadPool>(config.daemon.worker_threads);
+  exec_pool = std::make_unique<ThreadPool>(config.daemon.exec_threads);
+  timers = std::make_unique<TimerQueue>();
+
+  ImagesOptions options;
+  options.snapshotter_name = config.image.snapshotter;
+  options.snapshotter = set.snapshotters.at(config.image.snapshotter).get();
+  options.store = store.get();
+  options.bus = &bus;
+  options.launch_worker = LaunchWorkerProcess({"/proc/self/exe", "pull-worker"});
+  options.plugin_directories = config.plugins.directories;
+  options.registries = RegistryInstances(config);
+  options.platform = HostPlatform();
+  options.max_layer_bytes = static_cast<uint64_t>(config.image.max_layer_bytes);
+  options.max_parallel_layers = static_cast<uint32_t>(config.image.max_parallel_layers);
+  options.timeout_ns = config.image.pull_timeout_seconds * 1'000'000'000;
+  ASSIGN_OR_RETURN(images, Images::Open(std::move(options)));
+
+  PodEnvironment pod_environment{&config,
+                                 ids.get(),
+                                 store.get(),
+                                 pool.get(),
+                                 loop.get(),
+                                 program,
+                                 &cgroups,
+                                 networks.get(),
+                                 &set.handlers,
+                                 boot_id,
+                                 [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
+  pods = std::make_unique<Pods>(std::move(pod_environment));
+  ContainerEnvironment container_environment{
+      &config,
+      ids.get(),
+      store.get(),
+      exec_pool.get(),
+      timers.get(),
+      &cgroups,
+      images.get(),
+      pods.get(),
+      [this](const auto& container, EventType type) { events->ContainerChanged(container, type); }};
+  containers = std::make_unique<Containers>(std::move(container_environment));
+  pods->SetMembers(containers.get());
+  supervisor_service.Set(pods.get());
+  events = std::make_unique<PodEvents>(&bus, containers.get());
+  return absl::OkStatus();
+}
+
+// Records first, so that an exit that a supervisor tells again finds its container; then the living; then what nobody
+// owns.
+absl::Status Daemon::Parts::Recover() {
+  RETURN_IF_ERROR(pods->Load());
+  RETURN_IF_ERROR(containers->Load());
+  pods->Reattach();
+  containers->Reattach();
+  return images->Recover(StartCall(), containers->SnapshotKeys());
+}
+
+}  // namespace berth

@@ -1,0 +1,36 @@
+#include "core/pod/cgroup.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/file.h"
+
+namespace berth {
+namespace {
+
+TEST(CgroupTreeTest, MakesAndRemovesAGroupInEveryHierarchy) {
+  auto tree = CgroupTree::Detect();
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  const std::string parent = absl::StrCat("/berth_test_", getpid());
+  EXPECT_FALSE(tree->Exists(parent));
+  ASSERT_TRUE(tree->Make(parent + "/inner").ok());
+  ASSERT_TRUE(tree->Make(parent + "/inner").ok());
+  EXPECT_TRUE(tree->Exists(parent + "/inner"));
+  EXPECT_EQ(tree->OomKills(parent + "/inner"), 0u);
+  EXPECT_FALSE(tree->Remove(parent).ok()) << "it has a child";
+  EXPECT_TRUE(tree->Remove(parent + "/inner").ok());
+  EXPECT_TRUE(tree->Remove(parent).ok());
+  EXPECT_TRUE(tree->Remove(parent).ok()) << "removing again";
+  EXPECT_FALSE(tree->Exists(parent));
+}
+
+TEST(CgroupTreeTest, SaysWhenNothingIsMounted) {
+  char name[] = "/tmp/berth_cgroup_XXXXXX";
+  const std::string dir = mkdtemp(name);
+  EXPECT_EQ(CgroupTree::Detect(dir).status().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(RemoveTree(dir).ok());
+}
+
+}  // namespace
+}  // namespace berth

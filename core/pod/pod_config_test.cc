@@ -1,0 +1,120 @@
+#include "core/pod/pod_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/pod/pod_files.h"
+
+namespace berth {
+namespace {
+
+using runtime::v1::NamespaceMode;
+using runtime::v1::PodSandboxConfig;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+PodSandboxConfig Minimal() {
+  PodSandboxConfig config;
+  config.mutable_metadata()->set_name("web");
+  config.mutable_metadata()->set_namespace_("default");
+  config.mutable_metadata()->set_uid("u-1");
+  return config;
+}
+
+TEST(CheckPodConfigTest, TakesAMinimalPod) { EXPECT_TRUE(CheckPodConfig(Minimal()).ok()); }
+
+TEST(CheckPodConfigTest, NamesWhatIsWrong) {
+  const auto fails = [](auto&& change, const std::string& with) {
+    PodSandboxConfig config = Minimal();
+    change(config);
+    const absl::Status status = CheckPodConfig(config);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << with;
+    EXPECT_THAT(status.message(), HasSubstr(with));
+  };
+  fails([](auto& c) { c.clear_metadata(); }, "no metadata");
+  fails([](auto& c) { c.mutable_metadata()->clear_name(); }, "metadata.name is empty");
+  fails([](auto& c) { c.mutable_metadata()->set_uid(std::string(2000, 'x')); }, "metadata.uid has 2000 bytes");
+  fails([](auto& c) { c.mutable_metadata()->set_name(std::string("a\0b", 3)); }, "NUL");
+  fails([](auto& c) { c.set_hostname(std::string(65, 'h')); }, "hostname");
+  fails([](auto& c) { c.set_hostname("a b"); }, "hostname");
+  fails([](auto& c) { c.set_log_directory("relative"); }, "log_directory is not absolute");
+  fails([](auto& c) { c.set_log_directory("/var/../etc"); }, "..");
+  fails([](auto& c) { c.mutable_linux()->set_cgroup_parent("/a/../.."); }, "cgroup_parent");
+  fails([](auto& c) { c.mutable_dns_config()->add_servers("1.1.1.1\nnameserver 6.6.6.6"); }, "dns_config.servers");
+  fails([](auto& c) { c.add_port_mappings()->set_host_port(70000); }, "not both ports");
+  fails(
+      [](auto& c) {
+        c.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(
+            NamespaceMode::CONTAINER);
+      },
+      "network of a pod");
+}
+
+TEST(CheckPodConfigTest, UserNamespacesAreRefusedNotIgnored) {
+  PodSandboxConfig config = Minimal();
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->mutable_userns_options()->set_mode(
+      NamespaceMode::POD);
+  EXPECT_EQ(CheckPodConfig(config).code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST(PodNameKeyTest, PartsCannotRunIntoEachOther) {
+  runtime::v1::PodSandboxMetadata a, b;
+  a.set_name("x");
+  a.set_namespace_("y1");
+  b.set_name("xy");
+  b.set_namespace_("1");
+  EXPECT_NE(PodNameKey(a), PodNameKey(b));
+  b = a;
+  EXPECT_EQ(PodNameKey(a), PodNameKey(b));
+  b.set_attempt(1);
+  EXPECT_NE(PodNameKey(a), PodNameKey(b));
+}
+
+TEST(MakePodSpecTest, APodHasItsOwnNetworkNameAndSysctls) {
+  PodSandboxConfig config = Minimal();
+  config.set_hostname("web-0");
+  (*config.mutable_linux()->mutable_sysctls())["net.ipv4.ip_unprivileged_port_start"] = "1024";
+  const PodSpec spec = MakePodSpec("abc", config, PodPaths("/run/berth", "abc"), 1 << 20);
+  EXPECT_TRUE(spec.new_network && spec.new_ipc && spec.new_uts && spec.shared_pid);
+  EXPECT_EQ(spec.hostname, "web-0");
+  EXPECT_EQ(spec.netns_pin, "/run/netns/berth-abc");
+  EXPECT_EQ(spec.shm_path, "/run/berth/pods/abc/shm");
+  EXPECT_THAT(spec.sysctls, Contains(Pair("net.ipv4.ip_unprivileged_port_start", "1024")));
+  EXPECT_THAT(spec.sysctls, ::testing::Not(Contains(Pair("net.ipv4.ip_unprivileged_port_start", "0"))));
+}
+
+TEST(MakePodSpecTest, APodInTheHostsNetworkTouchesNothingOfIt) {
+  PodSandboxConfig config = Minimal();
+  auto* options = config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+  options->set_network(NamespaceMode::NODE);
+  options->set_ipc(NamespaceMode::NODE);
+  options->set_pid(NamespaceMode::CONTAINER);
+  const PodSpec spec = MakePodSpec("abc", config, PodPaths("/run/berth", "abc"), 1 << 20);
+  EXPECT_FALSE(spec.new_network || spec.new_ipc || spec.new_uts || spec.shared_pid);
+  EXPECT_EQ(spec.netns_pin + spec.shm_path + spec.hostname, "");
+  EXPECT_THAT(spec.sysctls, IsEmpty());
+}
+
+TEST(CgroupParentTest, IsAbsolute) {
+  PodSandboxConfig config = Minimal();
+  EXPECT_EQ(CgroupParentOf(config, "/berth"), "/berth");
+  config.mutable_linux()->set_cgroup_parent("kubepods/x");
+  EXPECT_EQ(CgroupParentOf(config, "/berth"), "/kubepods/x");
+}
+
+TEST(ResolvConfTest, HasTheThreeKindsOfLines) {
+  runtime::v1::DNSConfig dns;
+  dns.add_servers("10.0.0.10");
+  dns.add_servers("10.0.0.11");
+  dns.add_searches("svc.cluster.local");
+  dns.add_searches("cluster.local");
+  dns.add_options("ndots:5");
+  EXPECT_EQ(FormatResolvConf(dns),
+            "search svc.cluster.local cluster.local\nnameserver 10.0.0.10\nnameserver 10.0.0.11\noptions ndots:5\n");
+  EXPECT_EQ(FormatResolvConf({}), "");
+}
+
+}  // namespace
+}  // namespace berth
