@@ -4,11 +4,15 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/config/config_value.h"
 
 namespace berth {
 
 std::string ToJson(const ConfigValue::Table& table);
+// What ToJson made. kInvalidArgument for anything that is no object of such values.
+absl::StatusOr<ConfigValue::Table> FromJson(absl::string_view json);
 
 }  // namespace berth
 
