@@ -42,6 +42,8 @@ struct ImageRecord {
 };
 using ImagePtr = std::shared_ptr<const ImageRecord>;
 
+using oci::HostPlatform;
+
 struct ImagesOptions {
   std::string snapshotter_name;        // as in the rows
   Snapshotter* snapshotter = nullptr;  // outlives Images
@@ -49,8 +51,8 @@ struct ImagesOptions {
   EventBus* bus = nullptr;             // may be null; Topic::kImage, kCreated and kDeleted with the image's id
   WorkerLauncher launch_worker;        // starts a pull worker: LaunchWorkerProcess() but in tests
   std::vector<std::string> plugin_directories;
-  std::vector<RegistryInstance> registries;      // asked in this order
-  oci::Platform platform = oci::HostPlatform();  // what is pulled out of an index
+  std::vector<RegistryInstance> registries;  // asked in this order
+  oci::Platform platform = HostPlatform();   // what is pulled out of an index
   // References that are reported as pinned (the kubelet's garbage collection leaves them), e.g. a pause image.
   std::vector<std::string> pinned;
   uint64_t max_layer_bytes = uint64_t{64} << 30;  // of one unpacked layer

@@ -39,39 +39,13 @@ using pull::v1::ToWorker;
 constexpr int kMaxIndexDepth = 4;
 constexpr int kProgressMillis = 1000;
 
-ConfigValue FromProto(const pull::v1::Value& value) {
-  switch (value.value_case()) {
-    case pull::v1::Value::kBoolean:
-      return {value.boolean()};
-    case pull::v1::Value::kInteger:
-      return {static_cast<int64_t>(value.integer())};
-    case pull::v1::Value::kNumber:
-      return {value.number()};
-    case pull::v1::Value::kArray: {
-      ConfigValue::Array array;
-      for (const auto& item : value.array().values()) array.push_back(FromProto(item));
-      return {std::move(array)};
-    }
-    case pull::v1::Value::kTable: {
-      ConfigValue::Table table;
-      for (const auto& [key, item] : value.table().values()) table[key] = FromProto(item);
-      return {std::move(table)};
-    }
-    default:
-      return {value.text()};
-  }
-}
-
 RegistryPlugins PluginsOf(const Start& start) {
   RegistryPlugins plugins;
   plugins.directories.assign(start.plugin_directories().begin(), start.plugin_directories().end());
   plugins.root = start.root();
   plugins.state = start.state();
-  for (const auto& registry : start.registries()) {
-    RegistryInstance instance{registry.name(), {}};
-    for (const auto& [key, item] : registry.config().values()) instance.config[key] = FromProto(item);
-    plugins.instances.push_back(std::move(instance));
-  }
+  for (const auto& registry : start.registries())
+    plugins.instances.push_back({registry.name(), registry.config_json()});
   return plugins;
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/base/status.h"
+#include "core/config/config_json.h"
 #include "core/image/pull_worker.h"
 #include "core/plugin/plugins.h"
 
@@ -24,7 +25,8 @@ absl::Status Main(int control_fd) {
     plugins = std::make_unique<Plugins>(wanted.directories, services);
     std::vector<std::shared_ptr<ImageRegistry>> registries;
     for (const RegistryInstance& instance : wanted.instances) {
-      ASSIGN_OR_RETURN(auto registry, plugins->MakeImageRegistry(instance.name, instance.config));
+      ASSIGN_OR_RETURN(const ConfigValue::Table config, FromJson(instance.config_json));
+      ASSIGN_OR_RETURN(auto registry, plugins->MakeImageRegistry(instance.name, config));
       registries.push_back(std::move(registry));
     }
     return registries;

@@ -9,14 +9,13 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/unique_fd.h"
-#include "core/config/config_value.h"
 
 namespace berth {
 
 // One [plugin.NAME] table as the worker needs it.
 struct RegistryInstance {
-  std::string name;           // of the plugin: "registry_layout" is registry_layout.so in a plugin directory
-  ConfigValue::Table config;  // its configuration
+  std::string name;         // of the plugin: "registry_layout" is registry_layout.so in a plugin directory
+  std::string config_json;  // its configuration: ToJson() of core/config/config_json.h
 };
 
 // A started worker. Destroying it ends the worker, whatever it is doing, and waits until it is gone: after that nobody
