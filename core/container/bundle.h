@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "core/image/images.h"
+#include "core/oci/host_inputs.h"
 #include "core/pod/pod.h"
 #include "core/supervisor/client.h"
 #include "proto/berth/state/v1/state.pb.h"
@@ -23,7 +24,7 @@ struct BundleInput {
   const ImageRecord* image = nullptr;
   const Supervisor* supervisor = nullptr;
   int rootfs_fd = -1;  // the mounted rootfs: users are looked up and the working directory is made there
-  int cgroup_version = 2;
+  const oci::CgroupFacts* cgroup = nullptr;
   int32_t target_pid = 0;  // of the container whose PID namespace is joined; 0: none
 };
 

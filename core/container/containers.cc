@@ -1,5 +1,7 @@
 #include "core/container/containers.h"
 
+#include <sys/eventfd.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,9 +10,21 @@
 
 namespace berth {
 
-Containers::Containers(ContainerEnvironment environment) : env_(std::move(environment)) {}
+Containers::Containers(ContainerEnvironment environment)
+    : env_(std::move(environment)),
+      cgroup_facts_(oci::ReadCgroupFacts(env_.cgroups->version())),
+      shutdown_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Containers::~Containers() = default;
+
+void Containers::Shutdown() {
+  eventfd_write(shutdown_.get(), 1);
+  for (const auto& container : All()) {
+    container->pod()->queue().Add([this, container] {
+      EndStop(container, absl::UnavailableError("the daemon is shutting down; call its successor again"));
+    });
+  }
+}
 
 Call Containers::ExecutorCall() const {
   Call call;

@@ -22,6 +22,7 @@
 #include "core/config/config.h"
 #include "core/container/container.h"
 #include "core/image/images.h"
+#include "core/oci/host_inputs.h"
 #include "core/pod/cgroup.h"
 #include "core/pod/id_table.h"
 #include "core/pod/pods.h"
@@ -58,6 +59,8 @@ class Containers : public PodMembers {
   absl::Status Load();
   // takes up what happened while no daemon ran, undoes what was in flight, after Pods::Reattach. Blocks until done.
   void Reattach();
+  // At shutdown: answers every StopContainer and ExecSync that waits with kUnavailable. Containers go on.
+  void Shutdown();
   // The snapshots that containers own.
   std::set<std::string> SnapshotKeys() const;
 
@@ -91,7 +94,13 @@ class Containers : public PodMembers {
   absl::Status Make(const std::shared_ptr<Container>& container);
   absl::StatusOr<int32_t> TargetPid(const Container& container) const;
   // remove.cc
+  // Everything a container has outside the database. Idempotent.
   absl::Status Unmake(const std::shared_ptr<Container>& container);
+  absl::Status ForgetRow(const std::string& id);
+  absl::Status Discard(const std::shared_ptr<Container>& container);
+  // For a container whose making failed: as Pods::Undo.
+  void Undo(const std::shared_ptr<Container>& container);
+  void RemoveFound(const std::shared_ptr<Container>& container, Done done);
   void RemoveOnQueue(const std::shared_ptr<Container>& container, Done done);
   // start.cc
   absl::Status StartOnQueue(const std::shared_ptr<Container>& container);
@@ -116,6 +125,8 @@ class Containers : public PodMembers {
   std::string BundleOf(const std::string& id) const { return env_.config->state + "/bundles/" + id; }
 
   const ContainerEnvironment env_;
+  const oci::CgroupFacts cgroup_facts_;
+  const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};
 };
 

@@ -44,9 +44,7 @@ void Containers::CreateOnQueue(const std::shared_ptr<Container>& container) {
   absl::Status status = Make(container);
   if (!status.ok()) {
     LogWarn("create container", {{"container", container->id()}, {"error", status.message()}});
-    if (absl::Status undone = Unmake(container); !undone.ok()) {
-      LogError("undo container", {{"container", container->id()}, {"error", undone.message()}});
-    }
+    Undo(container);
   }
   const std::vector<DoneWithId> waiting = container->EndCreate();
   if (status.ok()) {
@@ -112,7 +110,7 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   input.image = image.get();
   input.supervisor = supervisor.get();
   input.rootfs_fd = rootfs.rootfs.get();
-  input.cgroup_version = env_.cgroups->version();
+  input.cgroup = &cgroup_facts_;
   if (view->config->linux().security_context().namespace_options().pid() == runtime::v1::NamespaceMode::TARGET) {
     ASSIGN_OR_RETURN(input.target_pid, TargetPid(*container));
   }

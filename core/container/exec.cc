@@ -46,19 +46,28 @@ struct ExitSlot {
 
 class Collector {
  public:
-  Collector(PreparedExec streams, std::shared_ptr<ExitSlot> exit, uint64_t limit)
-      : out_(std::move(streams.out)), err_(std::move(streams.err)), exit_(std::move(exit)), limit_(limit) {}
+  // `give_up`: readable when nobody waits for the result any more. Borrowed.
+  Collector(PreparedExec streams, std::shared_ptr<ExitSlot> exit, uint64_t limit, int give_up)
+      : give_up_(give_up),
+        out_(std::move(streams.out)),
+        err_(std::move(streams.err)),
+        exit_(std::move(exit)),
+        limit_(limit) {}
 
   // True once the process has ended; false when the deadline came first.
   bool Run(int64_t deadline_ns) {
     bool ended = exit_->Get().has_value();
     if (ended) deadline_ns = std::min(deadline_ns, MonotonicNanos() + kDrain);
     while (!ended || out_ || err_) {
-      pollfd fds[] = {{ended ? -1 : exit_->event.get(), POLLIN, 0}, {out_.get(), POLLIN, 0}, {err_.get(), POLLIN, 0}};
+      pollfd fds[] = {{ended ? -1 : exit_->event.get(), POLLIN, 0},
+                      {out_.get(), POLLIN, 0},
+                      {err_.get(), POLLIN, 0},
+                      {give_up_, POLLIN, 0}};
       const int64_t left = deadline_ns - MonotonicNanos();
       if (left <= 0) return ended;
       const timespec timeout{static_cast<time_t>(left / kSecond), static_cast<long>(left % kSecond)};
       if (ppoll(fds, std::size(fds), &timeout, nullptr) < 0) continue;
+      if (fds[3].revents != 0) return ended;
       if (fds[1].revents != 0) Read(out_, result.out);
       if (fds[2].revents != 0) Read(err_, result.err);
       if (!ended && exit_->Get()) {
@@ -80,6 +89,7 @@ class Collector {
     into.append(buffer, std::min<uint64_t>(n, limit_ - into.size()));
   }
 
+  const int give_up_;
   UniqueFd out_, err_;
   const std::shared_ptr<ExitSlot> exit_;
   const uint64_t limit_;
@@ -128,7 +138,7 @@ absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Contain
     unlink(request.pid_file.c_str());
   };
   ASSIGN_OR_RETURN(const std::string spec, ReadFile(BundleOf(container->id()) + "/config.json", 16 << 20));
-  ASSIGN_OR_RETURN(const std::string process, ExecProcessJson(spec, command, /*terminal=*/false));
+  ASSIGN_OR_RETURN(const std::string process, oci::ExecProcess(spec, command, /*terminal=*/false));
   RETURN_IF_ERROR(WriteFileAtomic(request.process_file, process, 0600, Durability::kVolatile));
 
   ExecPrepare prepare;
@@ -144,11 +154,12 @@ absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Contain
     supervisor->Forget(ExecutorCall(), container->id(), request.exec_id).IgnoreError();
     return Annotate(started, what);
   }
-  Collector collector(std::move(streams), exit, env_.config->container.exec_sync_output_bytes);
+  Collector collector(std::move(streams), exit, env_.config->container.exec_sync_output_bytes, shutdown_.get());
   if (!collector.Run(deadline)) {
     supervisor->KillExec(ExecutorCall(), container->id(), request.exec_id).IgnoreError();
     collector.Run(MonotonicNanos() + kKillPatience);
     container->TakeExec(request.exec_id);
+    if (MonotonicNanos() < deadline) return absl::UnavailableError(absl::StrCat(what, ": the daemon is shutting down"));
     return absl::DeadlineExceededError(
         absl::StrCat(what, ": the command did not end within ", timeout_seconds, " s and was killed"));
   }

@@ -68,7 +68,7 @@ void Containers::Reattach() {
 
 absl::Status Containers::ReattachOne(const std::shared_ptr<Container>& container) {
   state::v1::Container record = container->view()->record;
-  if (record.state() == state::v1::Container::CREATING) return Unmake(container);
+  if (record.state() == state::v1::Container::CREATING) return Discard(container);
   if (record.state() != state::v1::Container::CREATED && record.state() != state::v1::Container::RUNNING) {
     return absl::OkStatus();
   }

@@ -10,13 +10,26 @@
 #include "core/container/containers.h"
 
 namespace berth {
+namespace {
+
+std::string NameKeyOf(const Container& container) {
+  return ContainerNameKey(container.pod()->id(), container.view()->config->metadata());
+}
+
+}  // namespace
 
 void Containers::Remove(const std::string& id, Done done) {
   auto found = Find(id);
   if (!found.ok()) return done(absl::IsNotFound(found.status()) ? absl::OkStatus() : found.status());
-  Stop((*found)->id(), 0, [this, container = *found, done = std::move(done)](absl::Status stopped) {
-    if (!stopped.ok()) return done(stopped);
-    container->pod()->queue().Add([this, container, done] { RemoveOnQueue(container, done); });
+  RemoveFound(*found, std::move(done));
+}
+
+void Containers::RemoveFound(const std::shared_ptr<Container>& container, Done done) {
+  container->pod()->queue().Add([this, container, done = std::move(done)] {
+    StopOnQueue(container, 0, [this, container, done](absl::Status stopped) {
+      if (!stopped.ok()) return done(stopped);
+      container->pod()->queue().Add([this, container, done] { RemoveOnQueue(container, done); });
+    });
   });
 }
 
@@ -26,7 +39,7 @@ void Containers::RemoveOnQueue(const std::shared_ptr<Container>& container, Done
     return done(absl::FailedPreconditionError(
         absl::StrCat("remove container ", container->id(), ": it was started meanwhile; stop it first")));
   }
-  if (absl::Status status = Unmake(container); !status.ok()) {
+  if (absl::Status status = Discard(container); !status.ok()) {
     return done(Annotate(status, absl::StrCat("remove container ", container->id())));
   }
   LogInfo("container is removed", {{"container", container->id()}});
@@ -56,19 +69,42 @@ absl::Status Containers::Unmake(const std::shared_ptr<Container>& container) {
   }
   env_.images->Unpin(container->id());
   RETURN_IF_ERROR(Failpoint("container.unmake.bundle"));
-  RETURN_IF_ERROR(RemoveTree(BundleOf(container->id())));
+  return RemoveTree(BundleOf(container->id()));
+}
+
+absl::Status Containers::ForgetRow(const std::string& id) {
   Transaction change;
-  change.Delete(Table::kContainers, container->id());
-  RETURN_IF_ERROR(env_.store->Commit(change, Durability::kDurable));
-  table_.Erase(container->id(), ContainerNameKey(container->pod()->id(), view->config->metadata()));
+  change.Delete(Table::kContainers, id);
+  return env_.store->Commit(change, Durability::kDurable);
+}
+
+absl::Status Containers::Discard(const std::shared_ptr<Container>& container) {
+  RETURN_IF_ERROR(Unmake(container));
+  RETURN_IF_ERROR(ForgetRow(container->id()));
+  table_.Erase(container->id(), NameKeyOf(*container));
   return absl::OkStatus();
 }
 
+void Containers::Undo(const std::shared_ptr<Container>& container) {
+  const std::string name = NameKeyOf(*container);
+  if (absl::Status undone = Unmake(container); !undone.ok()) {
+    LogError("undo container; the removal of its pod tries again",
+             {{"container", container->id()}, {"error", undone.message()}});
+    return table_.ReleaseName(container->id(), name);
+  }
+  if (absl::Status row = ForgetRow(container->id()); !row.ok()) {
+    LogWarn("forget container; the next start tries again", {{"container", container->id()}, {"error", row.message()}});
+  }
+  table_.Erase(container->id(), name);
+}
+
 void Containers::RemoveAll(const std::string& pod_id, Done done) {
-  const std::vector<std::shared_ptr<Container>> all = OfPod(pod_id);
+  // Also those whose making failed and could not be undone.
+  std::vector<std::shared_ptr<Container>> all = table_.All();
+  std::erase_if(all, [&](const auto& c) { return c->pod()->id() != pod_id; });
   if (all.empty()) return done(absl::OkStatus());
   // One after the other: they share the pod's queue anyway, and the first error ends it.
-  Remove(all.front()->id(), [this, pod_id, done = std::move(done)](absl::Status status) {
+  RemoveFound(all.front(), [this, pod_id, done = std::move(done)](absl::Status status) {
     if (!status.ok()) return done(status);
     RemoveAll(pod_id, done);
   });

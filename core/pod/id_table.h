@@ -35,9 +35,17 @@ class IdTable {
   }
 
   void Erase(const std::string& id, const std::string& name) {
+    ReleaseName(id, name);
     std::lock_guard lock(mutex_);
     by_id_.erase(id);
-    by_name_.erase(name);
+  }
+
+  // Another entry may have the name from now on; this one stays, found by its id.
+  void ReleaseName(const std::string& id, const std::string& name) {
+    std::lock_guard lock(mutex_);
+    const auto owner = by_name_.find(name);
+    const auto entry = by_id_.find(id);
+    if (owner != by_name_.end() && entry != by_id_.end() && owner->second == entry->second) by_name_.erase(owner);
   }
 
   // kInvalidArgument for an empty or malformed id, kNotFound for an unknown one or an ambiguous prefix.

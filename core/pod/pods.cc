@@ -105,9 +105,7 @@ void Pods::RunOnQueue(const std::shared_ptr<Pod>& pod) {
   absl::Status status = Make(pod);
   if (!status.ok()) {
     LogWarn("run pod sandbox", {{"pod", id}, {"error", status.message()}});
-    absl::Status undone = TearDown(pod);
-    if (undone.ok()) undone = Discard(pod);
-    if (!undone.ok()) LogError("undo pod sandbox", {{"pod", id}, {"error", undone.message()}});
+    Undo(pod);
   }
   // Waiters are taken before anyone can see the result: a call that comes now gets kAlreadyExists, or starts anew.
   const std::vector<DoneWithId> waiting = pod->EndRun();
@@ -189,25 +187,48 @@ absl::Status Pods::TearDown(const std::shared_ptr<Pod>& pod) {
           env_.networks->Teardown(std::move(network), {record.networks().begin(), record.networks().end()}));
     }
     record.set_network_torn_down(true);
+    pod->set_record(record);
   }
   RETURN_IF_ERROR(EndSupervisor(pod));
   RETURN_IF_ERROR(Failpoint("pod.pins.release"));
   RETURN_IF_ERROR(ReleasePins(MakePodSpec(record.id(), *view->config, paths, env_.config->pod.shm_bytes)));
   if (record.state() == state::v1::Pod::READY) record.set_state(state::v1::Pod::NOT_READY);
-  return Save(pod, record, Durability::kVolatile);
+  pod->set_record(record);
+  return absl::OkStatus();
+}
+
+absl::Status Pods::DiscardFiles(const std::shared_ptr<Pod>& pod) {
+  const state::v1::Pod record = pod->view()->record;
+  RETURN_IF_ERROR(env_.cgroups->Remove(SandboxCgroup(record)));
+  RETURN_IF_ERROR(Failpoint("pod.directory.remove"));
+  return RemoveTree(PodPaths(env_.config->state, record.id()).directory);
+}
+
+absl::Status Pods::DiscardRows(const std::string& id) {
+  Transaction change;
+  change.Delete(Table::kPods, id).Delete(Table::kIntents, IntentKey(id));
+  return env_.store->Commit(change, Durability::kDurable);
 }
 
 absl::Status Pods::Discard(const std::shared_ptr<Pod>& pod) {
-  const std::shared_ptr<const PodView> view = pod->view();
-  const std::string id = view->record.id();
-  RETURN_IF_ERROR(env_.cgroups->Remove(SandboxCgroup(view->record)));
-  RETURN_IF_ERROR(Failpoint("pod.directory.remove"));
-  RETURN_IF_ERROR(RemoveTree(PodPaths(env_.config->state, id).directory));
-  Transaction change;
-  change.Delete(Table::kPods, id).Delete(Table::kIntents, IntentKey(id));
-  RETURN_IF_ERROR(env_.store->Commit(change, Durability::kDurable));
-  table_.Erase(id, PodNameKey(view->config->metadata()));
+  RETURN_IF_ERROR(DiscardFiles(pod));
+  RETURN_IF_ERROR(DiscardRows(pod->id()));
+  table_.Erase(pod->id(), PodNameKey(pod->view()->config->metadata()));
   return absl::OkStatus();
+}
+
+void Pods::Undo(const std::shared_ptr<Pod>& pod) {
+  const std::string id = pod->id(), name = PodNameKey(pod->view()->config->metadata());
+  absl::Status undone = TearDown(pod);
+  if (undone.ok()) undone = DiscardFiles(pod);
+  if (!undone.ok()) {
+    LogError("undo pod sandbox; the next start tries again", {{"pod", id}, {"error", undone.message()}});
+    return table_.ReleaseName(id, name);
+  }
+  if (absl::Status rows = DiscardRows(id); !rows.ok()) {
+    LogWarn("forget pod sandbox; the next start tries again", {{"pod", id}, {"error", rows.message()}});
+  }
+  table_.Erase(id, name);
 }
 
 void Pods::Stop(const std::string& id, Done done) {
@@ -218,7 +239,8 @@ void Pods::Stop(const std::string& id, Done done) {
     if (!stopped.ok()) return done(stopped);
     pod->queue().Add([this, pod, done] {
       const bool was_ready = pod->view()->record.state() == state::v1::Pod::READY;
-      const absl::Status status = TearDown(pod);
+      absl::Status status = TearDown(pod);
+      if (status.ok() && was_ready) status = Save(pod, pod->view()->record, Durability::kVolatile);
       if (status.ok() && was_ready) {
         LogInfo("pod sandbox is stopped", {{"pod", pod->id()}});
         env_.changed(pod, EventType::kStopped);

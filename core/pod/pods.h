@@ -100,8 +100,13 @@ class Pods : public SupervisorService {
   absl::Status Connect(const std::shared_ptr<Pod>& pod);
   // Undoes everything a pod has outside the database but its directory and cgroup. Idempotent. On the queue.
   absl::Status TearDown(const std::shared_ptr<Pod>& pod);
-  // Removes the rest and the rows. On the queue, after TearDown.
+  // Removes those, and the rows. On the queue, after TearDown.
   absl::Status Discard(const std::shared_ptr<Pod>& pod);
+  // Both, for a pod whose making failed: what the database answers stops nothing, its rows are dealt with at the next
+  // start. On an error outside it the pod stays in the table, without its name, for the same.
+  void Undo(const std::shared_ptr<Pod>& pod);
+  absl::Status DiscardFiles(const std::shared_ptr<Pod>& pod);
+  absl::Status DiscardRows(const std::string& id);
   absl::Status EndSupervisor(const std::shared_ptr<Pod>& pod);
   void OnGone(const std::string& pod_id);
   absl::Status ReattachOne(const std::shared_ptr<Pod>& pod);

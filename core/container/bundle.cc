@@ -1,0 +1,135 @@
+#include "core/container/bundle.h"
+
+#include <fcntl.h>
+
+#include <climits>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/failpoint.h"
+#include "core/base/file.h"
+#include "core/base/path.h"
+#include "core/base/status.h"
+#include "core/container/container_config.h"
+#include "core/oci/runtime_spec.h"
+#include "core/oci/user.h"
+#include "core/oci/volume_mount.h"
+#include "core/pod/pod_config.h"
+
+namespace berth {
+namespace {
+
+using runtime::v1::ContainerConfig;
+using runtime::v1::NamespaceMode;
+
+absl::StatusOr<std::string> ResolveLinks(const std::string& path) {
+  char resolved[PATH_MAX];
+  if (realpath(path.c_str(), resolved) == nullptr) return ErrnoStatus("mount " + path);
+  return std::string(resolved);
+}
+
+absl::StatusOr<std::vector<oci::VolumeMount>> Volumes(const ContainerConfig& config) {
+  std::vector<oci::VolumeMount> volumes;
+  for (const runtime::v1::Mount& mount : config.mounts()) {
+    ASSIGN_OR_RETURN(const std::string source, ResolveLinks(mount.host_path()));
+    ASSIGN_OR_RETURN(oci::VolumeMount volume, oci::CheckVolumeMount(mount, source, /*can_recursive_read_only=*/false));
+    volumes.push_back(std::move(volume));
+  }
+  return volumes;
+}
+
+// Which namespaces are joined. A namespace of the host is none in the spec: the executor's own is the host's.
+void JoinNamespaces(const BundleInput& in, oci::SpecInput* spec) {
+  const auto& options = in.config->linux().security_context().namespace_options();
+  if (!UsesHostNetwork(*in.pod->config)) {
+    spec->network_ns = in.supervisor->net_ns_path();
+    spec->uts_ns = in.supervisor->uts_ns_path();
+  }
+  if (in.pod->config->linux().security_context().namespace_options().ipc() == NamespaceMode::POD) {
+    spec->ipc_ns = in.supervisor->ipc_ns_path();
+  }
+  switch (options.pid()) {
+    case NamespaceMode::NODE:
+      spec->pid_mode = oci::PidMode::kHost;
+      break;
+    case NamespaceMode::TARGET:
+      spec->pid_mode = oci::PidMode::kPath;
+      spec->pid_ns = absl::StrCat("/proc/", in.target_pid, "/ns/pid");
+      break;
+    case NamespaceMode::POD:
+      spec->pid_ns = in.supervisor->pid_ns_path();
+      spec->pid_mode = spec->pid_ns.empty() ? oci::PidMode::kNew : oci::PidMode::kPath;
+      break;
+    default:
+      break;
+  }
+}
+
+void UsePodFiles(const BundleInput& in, oci::SpecInput* spec) {
+  const PodPaths paths(in.state, in.pod->record.id());
+  spec->hostname_file = paths.hostname;
+  spec->hosts_file = paths.hosts;
+  spec->resolv_conf_file = paths.resolv_conf;
+  spec->shm = spec->ipc_ns.empty() ? "/dev/shm" : paths.shm;
+  if (!spec->uts_ns.empty()) spec->hostname = in.pod->config->hostname();
+}
+
+absl::Status MakeWorkingDirectory(const BundleInput& in, const oci::ContainerDefaults& image) {
+  const std::string& wanted = in.config->working_dir().empty() ? image.working_dir : in.config->working_dir();
+  if (wanted.empty() || wanted == "/") return absl::OkStatus();
+  RETURN_IF_ERROR(CheckAbsolutePath(wanted, "the image's WorkingDir"));
+  return Annotate(MakeDirsInRoot(in.rootfs_fd, wanted).status(), "make the working directory");
+}
+
+void RecordUser(const oci::ResolvedUser& user, state::v1::Container* record) {
+  record->set_uid(user.uid);
+  record->set_gid(user.gid);
+  record->clear_supplemental_groups();
+  for (const uint32_t gid : user.additional_gids) record->add_supplemental_groups(gid);
+}
+
+}  // namespace
+
+absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
+  RETURN_IF_ERROR(Failpoint("container.bundle.write"));
+  ASSIGN_OR_RETURN(oci::ImageConfig image, oci::ParseImageConfig(in.image->config));
+  const auto& security = in.config->linux().security_context();
+  if (security.privileged() && !in.pod->config->linux().security_context().privileged()) {
+    return absl::InvalidArgumentError("a privileged container needs a privileged pod sandbox");
+  }
+  oci::SpecInput spec{*in.config, *in.pod->config};
+  spec.sandbox_id = in.pod->record.id();
+  spec.image_name = in.config->image().image();
+  ASSIGN_OR_RETURN(spec.host, oci::ReadHostInputs(*in.config, *in.cgroup));
+  spec.rootfs = in.directory + "/rootfs";
+  spec.cgroups_path = record->cgroup_path();
+  ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(in.rootfs_fd, security, image.config.user));
+  ASSIGN_OR_RETURN(const int stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
+  RETURN_IF_ERROR(MakeWorkingDirectory(in, image.config));
+  spec.image = std::move(image.config);
+  JoinNamespaces(in, &spec);
+  UsePodFiles(in, &spec);
+  ASSIGN_OR_RETURN(spec.volumes, Volumes(*in.config));
+  ASSIGN_OR_RETURN(const nlohmann::json json, oci::BuildSpec(spec));
+  RecordUser(spec.user, record);
+  record->set_stop_signal(stop_signal);
+  // Environment values may be any octets, JSON may not: what is no UTF-8 is replaced.
+  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return WriteFileAtomic(in.directory + "/config.json", text, 0600, Durability::kVolatile);
+}
+
+absl::Status MakeMountSources(const ContainerConfig& config) {
+  for (const runtime::v1::Mount& mount : config.mounts()) {
+    auto there = OpenFile(mount.host_path(), O_PATH);
+    if (absl::IsNotFound(there.status())) {
+      RETURN_IF_ERROR(Annotate(MakeDirs(mount.host_path(), 0755), "make the host path of a mount"));
+    } else if (!there.ok()) {
+      return Annotate(there.status(), "look at the host path of a mount");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace berth
