@@ -23,17 +23,15 @@ int ExitCode(int wait_status) {
 
 void Containers::OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& exit) {
   auto container = table_.Find(exit.container_id);
-  if (!container.ok()) {
-    // Removed meanwhile: nobody will ask for this exit.
-    if (auto supervisor = pod->supervisor()) supervisor->Acknowledge(exit.sequence).IgnoreError();
-    return;
-  }
-  if (exit.exec_id.empty()) {
+  if (container.ok() && exit.exec_id.empty()) {
     pod->queue().Add([this, container = *container, exit] { ExitOnQueue(container, exit); });
     return;
   }
-  if (OnExecExit told = (*container)->TakeExec(exit.exec_id)) told(exit);
-  // Nobody is lost by this: an ExecSync whose daemon died has no client any more.
+  // Nobody is lost by acknowledging the rest: an exec whose daemon died has no client any more, nor has a container
+  // that was removed.
+  if (container.ok()) {
+    if (OnExecExit told = (*container)->TakeExec(exit.exec_id)) told(exit);
+  }
   pod->queue().Add([pod, sequence = exit.sequence] {
     if (auto supervisor = pod->supervisor()) supervisor->Acknowledge(sequence).IgnoreError();
   });

@@ -14,7 +14,11 @@
 #include "core/base/work_queue.h"
 #include "core/bus/event_bus.h"
 #include "core/container/containers.h"
+#include "core/cri/environment.h"
+#include "core/cri/image_service.h"
+#include "core/cri/open_calls.h"
 #include "core/cri/pod_events.h"
+#include "core/cri/runtime_service.h"
 #include "core/cri/server.h"
 #include "core/daemon/plugin_set.h"
 #include "core/image/images.h"
@@ -24,6 +28,9 @@
 
 namespace berth {
 namespace {
+
+constexpr int64_t kDrainNanos = 10'000'000'000;
+constexpr size_t kImageThreads = 16;  // pulls and removals at a time; more of them wait
 
 // Executors are made before the pods whose supervisors run their commands.
 class LateSupervisorService : public SupervisorService {
@@ -61,11 +68,14 @@ struct Daemon::Parts {
   std::unique_ptr<PodNetworks> networks;
   std::unique_ptr<SupervisorLoop> loop;
   std::unique_ptr<Images> images;
-  std::unique_ptr<ThreadPool> pool, exec_pool;
+  std::unique_ptr<ThreadPool> pool, exec_pool, image_pool;
   std::unique_ptr<TimerQueue> timers;
   std::unique_ptr<Pods> pods;
   std::unique_ptr<Containers> containers;
   std::unique_ptr<PodEvents> events;
+  OpenCalls calls;
+  std::unique_ptr<CriRuntimeService> runtime_service;
+  std::unique_ptr<CriImageService> image_service;
   std::unique_ptr<CriServer> server;
 
   absl::Status OpenState();
@@ -81,11 +91,12 @@ Daemon::~Daemon() { Stop(); }
 void Daemon::Stop() {
   if (parts_ == nullptr) return;
   Parts& p = *parts_;
+  if (p.server != nullptr) p.server->Drain(MonotonicNanos() + kDrainNanos);
   if (p.containers != nullptr) p.containers->Shutdown();
-  if (p.server != nullptr) p.server->Stop();
   // From here on nothing starts work: timers, then the supervisors' events, then what is queued runs out.
   p.timers.reset();
   if (p.pods != nullptr) p.pods->Detach();
+  p.image_pool.reset();
   p.exec_pool.reset();
   p.pool.reset();
   parts_.reset();
@@ -131,6 +142,7 @@ absl::Status Daemon::Parts::MakeRuntime() {
   ASSIGN_OR_RETURN(loop, SupervisorLoop::Start());
   pool = std::make_unique<ThreadPool>(config.daemon.worker_threads);
   exec_pool = std::make_unique<ThreadPool>(config.daemon.exec_threads);
+  image_pool = std::make_unique<ThreadPool>(kImageThreads);
   timers = std::make_unique<TimerQueue>();
 
   ImagesOptions options;
@@ -172,7 +184,8 @@ absl::Status Daemon::Parts::MakeRuntime() {
   containers = std::make_unique<Containers>(std::move(container_environment));
   pods->SetMembers(containers.get());
   supervisor_service.Set(pods.get());
-  events = std::make_unique<PodEvents>(&bus, containers.get());
+  events = std::make_unique<PodEvents>(&bus, images.get());
+  events->SetContainers(containers.get());
   return absl::OkStatus();
 }
 
@@ -184,6 +197,30 @@ absl::Status Daemon::Parts::Recover() {
   pods->Reattach();
   containers->Reattach();
   return images->Recover(StartCall(), containers->SnapshotKeys());
+}
+
+absl::Status Daemon::Parts::Serve() {
+  CriEnvironment environment;
+  environment.config = &config;
+  environment.version = version;
+  environment.pods = pods.get();
+  environment.containers = containers.get();
+  environment.images = images.get();
+  environment.networks = networks.get();
+  environment.handlers = &set.handlers;
+  environment.bus = &bus;
+  environment.pool = pool.get();
+  environment.image_pool = image_pool.get();
+  environment.calls = &calls;
+  runtime_service = std::make_unique<CriRuntimeService>(environment);
+  image_service = std::make_unique<CriImageService>(environment);
+  CriServerOptions options;
+  options.socket = config.grpc.socket;
+  options.max_message_bytes = config.grpc.max_message_bytes;
+  options.services = {runtime_service.get(), image_service.get()};
+  options.calls = &calls;
+  ASSIGN_OR_RETURN(server, CriServer::Start(options));
+  return absl::OkStatus();
 }
 
 }  // namespace berth
