@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "core/bus/event_bus.h"
+#include "core/image/image_record.h"
 #include "core/image/worker_process.h"
 #include "core/oci/platform.h"
 #include "core/plugin/call.h"
@@ -25,22 +26,6 @@
 #include "core/store/store.h"
 
 namespace berth {
-
-// One image. Immutable; valid as long as somebody holds it, also after its removal.
-struct ImageRecord {
-  std::string id;                         // config digest, "sha256:..."
-  std::vector<std::string> repo_tags;     // normalised, sorted
-  std::vector<std::string> repo_digests;  // normalised, sorted
-  std::vector<std::string> chain_ids;     // of its layers, base first
-  std::string config;                     // image-spec config.md, JSON as it was pulled
-  std::string manifest;                   // JSON as it was pulled
-  std::string manifest_digest, manifest_media_type;
-  std::string user;   // of the config: "", "1000", "name", "1000:1000", ...
-  uint64_t size = 0;  // bytes as downloaded: layers, config and manifest; never 0
-  bool pinned = false;
-  int64_t created_at = 0;  // ns since the epoch: when it was pulled
-};
-using ImagePtr = std::shared_ptr<const ImageRecord>;
 
 using oci::HostPlatform;
 
@@ -52,7 +37,9 @@ struct ImagesOptions {
   WorkerLauncher launch_worker;        // starts a pull worker: LaunchWorkerProcess() but in tests
   std::vector<std::string> plugin_directories;
   std::vector<RegistryInstance> registries;  // asked in this order
-  oci::Platform platform = HostPlatform();   // what is pulled out of an index
+  std::string root = "/var/lib/berth";       // for the registry plugins: HostServices
+  std::string state = "/run/berth";
+  oci::Platform platform = HostPlatform();  // what is pulled out of an index
   // References that are reported as pinned (the kubelet's garbage collection leaves them), e.g. a pause image.
   std::vector<std::string> pinned;
   uint64_t max_layer_bytes = uint64_t{64} << 30;  // of one unpacked layer

@@ -1,0 +1,74 @@
+// Which layers there are, by chain id, and who uses them: images by count, pulls by lease. A layer that two pulls need
+// is unpacked by one of them; the other waits.
+#ifndef BERTH_CORE_IMAGE_LAYER_TABLE_H_
+#define BERTH_CORE_IMAGE_LAYER_TABLE_H_
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/berth/state/v1/state.pb.h"
+
+namespace berth {
+
+// Thread-safe; nothing blocks.
+class LayerTable {
+ public:
+  // A layer of the store, committed.
+  void Load(const state::v1::Layer& row);
+
+  enum class Claim {
+    kReady,  // committed; leased to the caller
+    kMine,   // the caller unpacks it, then calls Commit or Abandon; leased to the caller by Commit
+    kBusy,   // another one does; an event descriptor of Watch tells when to ask again
+  };
+  Claim Acquire(const std::string& chain_id);
+  void Commit(const state::v1::Layer& row);
+  void Abandon(const std::string& chain_id);
+  void Release(const std::string& chain_id);
+
+  // `event_fd` is written to at each Commit and Abandon, until Unwatch.
+  void Watch(int event_fd);
+  void Unwatch(int event_fd);
+
+  // An image with these layers has come, or gone.
+  void AddImage(const std::vector<std::string>& chain_ids);
+  void RemoveImage(const std::vector<std::string>& chain_ids);
+
+  // Takes out the layers that neither an image nor a lease holds, children before their parents.
+  std::vector<state::v1::Layer> TakeFree();
+  // Puts back what could not be removed.
+  void Restore(const std::vector<state::v1::Layer>& layers);
+
+  bool Has(const std::string& chain_id) const;
+  // kNotFound when one of them is no committed layer.
+  absl::StatusOr<std::vector<state::v1::Layer>> Rows(const std::vector<std::string>& chain_ids) const;
+  std::set<std::string> Keys() const;
+  // Takes out the layers whose keys are not in `keys`; answers their chain ids.
+  std::vector<std::string> DropMissing(const std::set<std::string>& keys);
+
+  struct Usage {
+    uint64_t bytes = 0, inodes = 0;
+  };
+  Usage Total() const;
+
+ private:
+  struct Layer {
+    state::v1::Layer row;
+    bool committed = false;
+    uint32_t images = 0, leases = 0;
+  };
+  void WakeLocked();
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Layer> layers_;  // by chain id
+  std::set<int> watchers_;
+};
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_IMAGE_LAYER_TABLE_H_
