@@ -3,7 +3,6 @@
 #define BERTH_CORE_OCI_HOST_INPUTS_H_
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +32,7 @@ struct CgroupFacts {
 
 struct HostInputs {
   CgroupFacts cgroup;
+  std::string architecture;              // Go's name of it
   uint64_t capabilities = ~0ull;         // bit N: this process can give away capability number N
   std::optional<int> min_oom_score_adj;  // set when this process may not go below it
   bool apparmor = false;

@@ -4,52 +4,14 @@
 #define BERTH_CORE_OCI_RUNTIME_SPEC_H_
 
 #include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "core/oci/host_inputs.h"
-#include "core/oci/image_spec.h"
-#include "core/oci/user.h"
-#include "core/oci/volume_mount.h"
-#include "proto/cri/v1/api.pb.h"
+#include "core/oci/spec_input.h"
 
 namespace berth::oci {
 
-enum class PidMode : uint8_t { kNew, kPath, kHost };
-
-struct SpecInput {
-  const runtime::v1::ContainerConfig& config;
-  const runtime::v1::PodSandboxConfig& pod;
-  std::string sandbox_id;
-  std::string image_name;  // for an annotation; "" leaves it out
-  ContainerDefaults image;
-  HostInputs host;
-
-  std::string rootfs;        // absolute
-  std::string cgroups_path;  // linux.cgroupsPath in the executor's form
-  ResolvedUser user;
-
-  // Namespaces to join, as paths; "" stays in the executor's own. Mounts (and cgroups on v2) are always new.
-  std::string network_ns, ipc_ns, uts_ns;
-  PidMode pid_mode = PidMode::kNew;
-  std::string pid_ns;  // of kPath
-
-  // The pod's files on the host; "" is not mounted. A mount of the configuration at the same place wins.
-  std::string hostname_file, hosts_file, resolv_conf_file;
-  std::string shm;       // directory mounted at /dev/shm
-  std::string hostname;  // $HOSTNAME; "" none
-
-  std::vector<VolumeMount> volumes;  // config.mounts, resolved, in their order
-};
-
 // kInvalidArgument says which field of the configuration is wrong; kFailedPrecondition what this node lacks.
 absl::StatusOr<nlohmann::json> BuildSpec(const SpecInput& input);
-
-// The command line by the rules of CRI (command replaces the entrypoint, args the image's cmd; a command without args
-// drops the image's cmd). kInvalidArgument when nothing is left to run.
-absl::StatusOr<std::vector<std::string>> CommandLine(const runtime::v1::ContainerConfig& config,
-                                                     const ContainerDefaults& image);
 
 }  // namespace berth::oci
 

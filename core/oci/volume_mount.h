@@ -20,7 +20,7 @@ struct VolumeMount {
 };
 
 // Checks one CRI mount that is a bind of `source` (host_path with its links resolved, or a mounted image).
-// `can_recursive_read_only`: the executor has the feature; without it a request for it is kInvalidArgument beginning
+// `can_recursive_read_only`: the executor has the feature; without it a request for it is kFailedPrecondition beginning
 // with RROUnsupported, as the kubelet knows it. Id mappings are kUnimplemented.
 absl::StatusOr<VolumeMount> CheckVolumeMount(const runtime::v1::Mount& mount, const std::string& source,
                                              bool can_recursive_read_only);

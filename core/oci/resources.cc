@@ -1,0 +1,91 @@
+#include "core/oci/resources.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace berth::oci {
+namespace {
+
+using runtime::v1::LinuxContainerResources;
+
+absl::Status Check(const LinuxContainerResources& r, const CgroupFacts& cgroup) {
+  if (r.cpu_period() < 0) return absl::InvalidArgumentError(absl::StrCat("resources: cpu_period is ", r.cpu_period()));
+  if (r.cpu_shares() < 0) return absl::InvalidArgumentError(absl::StrCat("resources: cpu_shares is ", r.cpu_shares()));
+  if (r.memory_limit_in_bytes() < -1) {
+    return absl::InvalidArgumentError(absl::StrCat("resources: memory_limit_in_bytes is ", r.memory_limit_in_bytes()));
+  }
+  const int64_t swap = r.memory_swap_limit_in_bytes();
+  if (swap > 0 && swap < r.memory_limit_in_bytes()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("resources: memory_swap_limit_in_bytes is ", swap,
+                     ", less than memory_limit_in_bytes which it includes: ", r.memory_limit_in_bytes()));
+  }
+  if (!r.unified().empty() && cgroup.version != 2) {
+    return absl::InvalidArgumentError("resources: unified is set, but this node has cgroup version 1");
+  }
+  for (const auto& [key, value] : r.unified()) {
+    if (key.empty() || key.find('/') != std::string::npos || key.find('\0') != std::string::npos ||
+        key.find('.') == std::string::npos || key.rfind("cgroup.", 0) == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("resources: unified names \"", key, "\", which is no controller's file"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+nlohmann::json Cpu(const LinuxContainerResources& r) {
+  nlohmann::json cpu = nlohmann::json::object();
+  if (r.cpu_shares() > 0) cpu["shares"] = r.cpu_shares();
+  if (r.cpu_quota() != 0) cpu["quota"] = r.cpu_quota();
+  if (r.cpu_period() > 0) cpu["period"] = r.cpu_period();
+  if (!r.cpuset_cpus().empty()) cpu["cpus"] = r.cpuset_cpus();
+  if (!r.cpuset_mems().empty()) cpu["mems"] = r.cpuset_mems();
+  return cpu;
+}
+
+nlohmann::json Memory(const LinuxContainerResources& r, const CgroupFacts& cgroup) {
+  nlohmann::json memory = nlohmann::json::object();
+  const int64_t limit = r.memory_limit_in_bytes();
+  const int64_t swap = r.memory_swap_limit_in_bytes() != 0 ? r.memory_swap_limit_in_bytes() : limit;
+  if (limit != 0) memory["limit"] = limit;
+  if (swap != 0 && cgroup.swap) memory["swap"] = swap;
+  return memory;
+}
+
+}  // namespace
+
+absl::StatusOr<nlohmann::json> ResourcesJson(const LinuxContainerResources& resources, const CgroupFacts& cgroup) {
+  if (absl::Status status = Check(resources, cgroup); !status.ok()) return status;
+  nlohmann::json json = nlohmann::json::object();
+  if (nlohmann::json cpu = Cpu(resources); !cpu.empty()) json["cpu"] = std::move(cpu);
+  if (nlohmann::json memory = Memory(resources, cgroup); !memory.empty()) json["memory"] = std::move(memory);
+  if (cgroup.hugetlb) {
+    for (const runtime::v1::HugepageLimit& limit : resources.hugepage_limits()) {
+      json["hugepageLimits"].push_back({{"pageSize", limit.page_size()}, {"limit", limit.limit()}});
+    }
+  }
+  for (const auto& [key, value] : resources.unified()) json["unified"][key] = value;
+  return json;
+}
+
+LinuxContainerResources MergeResources(const LinuxContainerResources& current, const LinuxContainerResources& update) {
+  LinuxContainerResources merged = current;
+  if (update.cpu_period() != 0) merged.set_cpu_period(update.cpu_period());
+  if (update.cpu_quota() != 0) merged.set_cpu_quota(update.cpu_quota());
+  if (update.cpu_shares() != 0) merged.set_cpu_shares(update.cpu_shares());
+  if (update.memory_limit_in_bytes() != 0) {
+    merged.set_memory_limit_in_bytes(update.memory_limit_in_bytes());
+    // A swap limit that was given for the old memory limit says nothing about the new one.
+    merged.set_memory_swap_limit_in_bytes(0);
+  }
+  if (update.memory_swap_limit_in_bytes() != 0) {
+    merged.set_memory_swap_limit_in_bytes(update.memory_swap_limit_in_bytes());
+  }
+  if (update.oom_score_adj() != 0) merged.set_oom_score_adj(update.oom_score_adj());
+  if (!update.cpuset_cpus().empty()) merged.set_cpuset_cpus(update.cpuset_cpus());
+  if (!update.cpuset_mems().empty()) merged.set_cpuset_mems(update.cpuset_mems());
+  if (update.hugepage_limits_size() > 0) *merged.mutable_hugepage_limits() = update.hugepage_limits();
+  for (const auto& [key, value] : update.unified()) (*merged.mutable_unified())[key] = value;
+  return merged;
+}
+
+}  // namespace berth::oci
