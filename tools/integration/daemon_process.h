@@ -1,0 +1,50 @@
+// One `berth serve` as a child process.
+#ifndef BERTH_TOOLS_INTEGRATION_DAEMON_PROCESS_H_
+#define BERTH_TOOLS_INTEGRATION_DAEMON_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace berth {
+
+class DaemonProcess {
+ public:
+  // Starts `program serve --config config`; its output is appended to `log`. `environment` is added to PATH.
+  static absl::StatusOr<DaemonProcess> Start(const std::string& program, const std::string& config,
+                                             const std::string& log, const std::vector<std::string>& environment = {});
+  DaemonProcess() = default;
+  DaemonProcess(DaemonProcess&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
+  DaemonProcess& operator=(DaemonProcess&& other) noexcept {
+    if (this != &other) {
+      Kill();
+      pid_ = std::exchange(other.pid_, 0);
+    }
+    return *this;
+  }
+  ~DaemonProcess() { Kill(); }
+
+  pid_t pid() const { return pid_; }  // 0: none
+
+  // kill -9, and waits for the end.
+  void Kill();
+
+  // SIGTERM; answers the wait status. kDeadlineExceeded when it does not end in time: then it is killed.
+  absl::StatusOr<int> Terminate(absl::Duration timeout);
+
+  // Waits for it to end by itself.
+  absl::StatusOr<int> WaitForEnd(absl::Duration timeout);
+
+ private:
+  pid_t pid_ = 0;
+};
+
+}  // namespace berth
+
+#endif  // BERTH_TOOLS_INTEGRATION_DAEMON_PROCESS_H_

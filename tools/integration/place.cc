@@ -1,0 +1,108 @@
+#include "tools/integration/place.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "core/base/file.h"
+#include "core/base/status.h"
+
+namespace berth {
+namespace {
+
+using Json = nlohmann::json;
+
+// A CNI plugin as a script: hands on what the plugin before it answered, or misbehaves as the file beside it says.
+constexpr char kMoody[] = R"sh(#!/bin/sh
+mood=$(cat '@MOOD@' 2>/dev/null)
+case "$CNI_COMMAND-$mood" in
+  VERSION-*) echo '{"cniVersion":"0.4.0","supportedVersions":["0.3.1","0.4.0","1.0.0"]}' ;;
+  ADD-hang-add | DEL-hang-del) sleep 1000 ;;
+  ADD-garbage-add | DEL-garbage-del) echo 'no {json'; [ "$CNI_COMMAND" = ADD ] ;;
+  ADD-fail-add | DEL-fail-del)
+    echo '{"cniVersion":"0.4.0","code":11,"msg":"not in the mood","details":"for '"$CNI_COMMAND"'"}'
+    exit 1 ;;
+  ADD-*) jq .prevResult ;;
+esac
+)sh";
+
+absl::Status Write(const std::string& path, absl::string_view text, mode_t mode = 0644) {
+  return WriteFileAtomic(path, text, mode, Durability::kVolatile);
+}
+
+std::string Quoted(const std::string& text) { return Json(text).dump(); }
+
+}  // namespace
+
+absl::StatusOr<Place> Place::Make(const std::string& directory, const std::vector<std::string>& plugins,
+                                  const PlaceOptions& options) {
+  Place place;
+  place.directory_ = directory;
+  place.state_ = options.state.empty() ? directory + "/state" : options.state;
+  for (const char* part : {"root", "images", "plugins", "logs", "cni/conf", "cni/bin", "cni/leases"}) {
+    RETURN_IF_ERROR(MakeDirs(absl::StrCat(directory, "/", part)));
+  }
+  for (const std::string& plugin : plugins) {
+    ASSIGN_OR_RETURN(const std::string object, ReadFile(plugin, 256 << 20));
+    RETURN_IF_ERROR(Write(place.plugins() + plugin.substr(plugin.rfind('/')), object, 0755));
+  }
+  RETURN_IF_ERROR(AddBusyboxImage(place.images() + "/busybox", kTestImage).status());
+  RETURN_IF_ERROR(place.WriteConfig(options));
+  RETURN_IF_ERROR(place.WriteNetwork(options));
+  return place;
+}
+
+absl::Status Place::WriteConfig(const PlaceOptions& options) const {
+  return Write(config(), absl::StrCat("root = ", Quoted(root()), "\nstate = ", Quoted(state_), R"(
+[grpc]
+socket = )",
+                                      Quoted(socket()), R"(
+[log]
+level = "debug"
+[plugins]
+directories = [)",
+                                      Quoted(plugins()), R"(]
+[network]
+timeout_seconds = )",
+                                      options.network_timeout_seconds, R"(
+[runtime]
+default_handler = )",
+                                      Quoted(options.default_handler), R"(
+[runtime.handlers.crun]
+executor = "executor_oci"
+binary = )",
+                                      Quoted(options.crun), R"(
+[runtime.handlers.runc]
+executor = "executor_oci"
+binary = )",
+                                      Quoted(options.runc), R"(
+[plugin.registry_layout]
+directories = [)",
+                                      Quoted(images()), R"(]
+[plugin.network_cni]
+conf_dir = )",
+                                      Quoted(directory_ + "/cni/conf"), "\nbin_dirs = [",
+                                      Quoted(directory_ + "/cni/bin"), ", \"/usr/lib/cni\", \"/opt/cni/bin\"]\n"));
+}
+
+absl::Status Place::WriteNetwork(const PlaceOptions& options) const {
+  Json plugins = Json::array();
+  plugins.push_back({{"type", "bridge"},
+                     {"bridge", options.bridge},
+                     {"isGateway", true},
+                     {"ipMasq", false},
+                     {"ipam",
+                      {{"type", "host-local"},
+                       {"dataDir", leases()},
+                       {"ranges", {{{{"subnet", options.subnet}}}}},
+                       {"routes", {{{"dst", "0.0.0.0/0"}}}}}}});
+  if (options.moody_network) plugins.push_back({{"type", "moody"}});
+  const Json list = {{"cniVersion", "0.4.0"}, {"name", "berthtest"}, {"plugins", plugins}};
+  RETURN_IF_ERROR(Write(directory_ + "/cni/conf/10-berthtest.conflist", list.dump(2)));
+  return Write(directory_ + "/cni/bin/moody", absl::StrReplaceAll(kMoody, {{"@MOOD@", directory_ + "/cni/mood"}}),
+               0755);
+}
+
+absl::Status Place::SetMood(const std::string& mood) const { return Write(directory_ + "/cni/mood", mood); }
+
+}  // namespace berth

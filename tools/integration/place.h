@@ -1,0 +1,57 @@
+// A throw-away place for one daemon: its directories, configuration, CNI configuration, plugins and an image.
+#ifndef BERTH_TOOLS_INTEGRATION_PLACE_H_
+#define BERTH_TOOLS_INTEGRATION_PLACE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tools/image/oci_layout.h"
+
+namespace berth {
+
+inline constexpr char kTestImage[] = "example.org/test/busybox:1";
+
+struct PlaceOptions {
+  std::string default_handler = "crun";
+  std::string crun = "/usr/bin/crun", runc = "/usr/sbin/runc";
+  std::string bridge = "berthtest0";
+  std::string subnet = "10.222.0.0/16";
+  int network_timeout_seconds = 60;
+  bool moody_network = false;  // a plugin at the end of the CNI chain that does what SetMood says
+  std::string state;           // "": inside the place
+};
+
+class Place {
+ public:
+  // Makes `directory`/NAME and everything in it but a running daemon. `plugins`: files to install.
+  static absl::StatusOr<Place> Make(const std::string& directory, const std::vector<std::string>& plugins,
+                                    const PlaceOptions& options);
+
+  const std::string& directory() const { return directory_; }
+  std::string config() const { return directory_ + "/berth.toml"; }
+  std::string socket() const { return state_ + "/berth.sock"; }
+  std::string root() const { return directory_ + "/root"; }
+  const std::string& state() const { return state_; }
+  std::string images() const { return directory_ + "/images"; }
+  std::string plugins() const { return directory_ + "/plugins"; }
+  std::string logs() const { return directory_ + "/logs"; }
+  std::string leases() const { return directory_ + "/cni/leases"; }
+  std::string daemon_log() const { return directory_ + "/daemon.log"; }
+
+  // What the moody plugin does: "" (its duty), or "hang-add", "garbage-add", "fail-add", "hang-del", "fail-del",
+  // "garbage-del".
+  absl::Status SetMood(const std::string& mood) const;
+
+ private:
+  Place() = default;
+  absl::Status WriteConfig(const PlaceOptions& options) const;
+  absl::Status WriteNetwork(const PlaceOptions& options) const;
+
+  std::string directory_, state_;
+};
+
+}  // namespace berth
+
+#endif  // BERTH_TOOLS_INTEGRATION_PLACE_H_
