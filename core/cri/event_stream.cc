@@ -1,0 +1,34 @@
+#include "core/cri/event_stream.h"
+
+#include <optional>
+#include <utility>
+
+#include "core/base/log.h"
+
+namespace berth {
+
+EventStream* EventStream::Start(grpc::CallbackServerContext* context, EventBus* bus, OpenCalls* calls) {
+  constexpr uint32_t kTopics = static_cast<uint32_t>(Topic::kPod) | static_cast<uint32_t>(Topic::kContainer);
+  auto stream = std::make_shared<EventStream>(context, calls);
+  EventStream* const reactor = stream.get();
+  // The subscription ends with the reactor, and waits then for a wake under way.
+  reactor->subscription_ = bus->Subscribe(kTopics, kEventsKept, [reactor] {
+    if (reactor->subscribed_) reactor->Pump();
+  });
+  reactor->subscribed_ = true;
+  reactor->Begin(std::move(stream), OpenCalls::Length::kEndless);
+  return reactor;
+}
+
+NextMessage EventStream::Next(runtime::v1::ContainerEventResponse* message) {
+  while (std::optional<Subscription::Item> item = subscription_->Poll()) {
+    if (item->lost_before > 0) {
+      LogWarn("a client of GetContainerEvents reads too slowly", {{"lost_events", item->lost_before}});
+    }
+    if (message->ParseFromString(item->event->payload)) return NextMessage::kReady;
+    LogError("an event is no ContainerEventResponse", {{"id", item->event->id}});
+  }
+  return NextMessage::kNoneNow;
+}
+
+}  // namespace berth

@@ -1,0 +1,59 @@
+// The gRPC server on a unix socket that is ours: made, accepted on and removed by us, never by gRPC, whose way of
+// closing one unlinks the path even when a successor listens there.
+#ifndef BERTH_CORE_CRI_SERVER_H_
+#define BERTH_CORE_CRI_SERVER_H_
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/unique_fd.h"
+#include "core/cri/open_calls.h"
+
+namespace berth {
+
+struct CriServerOptions {
+  std::string socket;  // absolute; its directory is made if missing
+  int64_t max_message_bytes = 16 << 20;
+  std::vector<grpc::Service*> services;  // outlive the server; callback API only
+  OpenCalls* calls = nullptr;            // where the services enter their calls; outlives the server
+};
+
+class CriServer {
+ public:
+  // Serves once this returns. kFailedPrecondition: somebody listens on the socket, or its path is something else.
+  static absl::StatusOr<std::unique_ptr<CriServer>> Start(const CriServerOptions& options);
+  // Drains without patience if Drain was not called.
+  ~CriServer();
+  CriServer(const CriServer&) = delete;
+  CriServer& operator=(const CriServer&) = delete;
+
+  // Takes no new connection, ends event streams, waits until `deadline_ns` (CLOCK_MONOTONIC) for open calls, answers
+  // the rest with UNAVAILABLE and closes. The socket is removed, unless a successor has put its own there. Once.
+  void Drain(int64_t deadline_ns);
+
+ private:
+  CriServer() = default;
+  void AcceptLoop();
+  void StopAccepting();
+
+  std::string socket_;
+  struct stat made_ = {};  // what was bound: tells our socket from a successor's
+  OpenCalls* calls_ = nullptr;
+  UniqueFd listener_, stop_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<grpc::Server> server_;
+  std::thread accepting_;
+};
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_CRI_SERVER_H_
