@@ -7,6 +7,9 @@ environment the shared objects are used instead: thread sanitizer must see the b
 
 _GLIBC = ["c", "m", "dl", "pthread", "rt", "resolv"]
 
+# In the compiler's own directory, not among the distribution's archives.
+_COMPILER = ["atomic"]
+
 def _pkg_config(ctx, args):
     r = ctx.execute(["pkg-config"] + args)
     if r.return_code != 0:
@@ -30,7 +33,7 @@ def _static_linkopts(ctx, flags):
         lib = flag[2:] if flag.startswith("-l") else None
         if ctx.attr.only and lib and lib not in ctx.attr.only:
             continue
-        if lib and lib not in _GLIBC and ctx.path("%s/lib%s.a" % (archives, lib)).exists:
+        if lib in _COMPILER or (lib and lib not in _GLIBC and ctx.path("%s/lib%s.a" % (archives, lib)).exists):
             group.append("-l:lib%s.a" % lib)
         else:
             rest.append(flag)
