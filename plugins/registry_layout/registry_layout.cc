@@ -7,13 +7,12 @@
 namespace berth::registry_layout {
 namespace {
 
-constexpr char kDefaultDirectory[] = "/var/lib/berth/layouts";
-
 LayoutRegistry::Options ReadOptions(const sdk::Host& host) {
   const sdk::Config config = host.config();
   LayoutRegistry::Options options;
   options.may_be_missing = !config.Has("directories");
-  options.directories = config.Strings("directories", {kDefaultDirectory});
+  const std::string root = host.root().empty() ? "/var/lib/berth" : host.root();
+  options.directories = config.Strings("directories", {root + "/layouts"});
   for (const std::string& directory : options.directories) {
     if (!directory.starts_with('/') || directory.find('\0') != std::string::npos) {
       config.Fail("directories", "want absolute paths, found \"" + directory + "\"");

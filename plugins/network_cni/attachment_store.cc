@@ -1,0 +1,63 @@
+#include "plugins/network_cni/attachment_store.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include "plugins/network_cni/small_file.h"
+
+namespace berth::network_cni {
+namespace {
+
+using sdk::Result;
+using sdk::Status;
+
+constexpr size_t kMaxFile = 4 << 20;
+constexpr std::string_view kSuffix = ".json";
+
+Status CheckId(const std::string& pod_id) {
+  if (IsContainerId(pod_id)) return {};
+  return sdk::InvalidArgument("the pod id is not of letters, digits and _.-");
+}
+
+}  // namespace
+
+Status AttachmentStore::Save(const std::string& pod_id, const std::vector<Attachment>& attachments) const {
+  BERTH_RETURN_IF_ERROR(CheckId(pod_id));
+  const std::string text = EncodeAttachments(attachments);
+  Status status = WriteSmallFile(PathOf(pod_id), text);
+  if (status.sys_errno() != ENOENT) return status;
+  BERTH_RETURN_IF_ERROR(MakeDirectories(dir_));
+  return WriteSmallFile(PathOf(pod_id), text);
+}
+
+Result<std::vector<Attachment>> AttachmentStore::Load(const std::string& pod_id) const {
+  BERTH_RETURN_IF_ERROR(CheckId(pod_id));
+  BERTH_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(PathOf(pod_id), kMaxFile));
+  return DecodeAttachments(text, PathOf(pod_id));
+}
+
+Status AttachmentStore::Remove(const std::string& pod_id) const {
+  BERTH_RETURN_IF_ERROR(CheckId(pod_id));
+  if (unlink(PathOf(pod_id).c_str()) == 0 || errno == ENOENT) return {};
+  return sdk::ErrnoStatus("remove " + PathOf(pod_id));
+}
+
+Result<std::vector<std::string>> AttachmentStore::PodIds() const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(dir_.c_str()), &closedir);
+  if (stream == nullptr && errno == ENOENT) return std::vector<std::string>();
+  if (stream == nullptr) return sdk::ErrnoStatus("open " + dir_);
+  std::vector<std::string> out;
+  while (const dirent* entry = readdir(stream.get())) {
+    std::string name = entry->d_name;
+    if (!name.ends_with(kSuffix)) continue;
+    name.resize(name.size() - kSuffix.size());
+    if (IsContainerId(name)) out.push_back(std::move(name));
+  }
+  return out;
+}
+
+}  // namespace berth::network_cni
