@@ -91,6 +91,10 @@ struct SupervisedExit {
   int64_t at_unix_ns = 0;
 };
 
+// The exits that the supervisor of `directory` recorded, for when it is gone itself. Sequence numbers are 0. Execs that
+// were acknowledged and containers that were forgotten have no record. OK and empty when there is no such directory.
+absl::StatusOr<std::vector<SupervisedExit>> ReadExitRecords(const std::string& directory);
+
 // Called on the loop's thread, never two at a time for one supervisor, possibly before Launch, Connect or Run has
 // returned. Be short: no calls to the Supervisor, no destruction of it; hand over to a queue.
 class SupervisorEvents {

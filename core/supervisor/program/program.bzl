@@ -1,0 +1,43 @@
+"""Builds the supervisor the same way whatever the rest is built with: optimised, and never under a sanitizer, which
+could not be linked statically and would be carried by every pod."""
+
+def _release_impl(_settings, _attr):
+    return {
+        "//command_line_option:compilation_mode": "opt",
+        "//command_line_option:copt": [],
+        "//command_line_option:cxxopt": [],
+        "//command_line_option:linkopt": [],
+        "//command_line_option:strip": "always",
+    }
+
+_release = transition(
+    implementation = _release_impl,
+    inputs = [],
+    outputs = [
+        "//command_line_option:compilation_mode",
+        "//command_line_option:copt",
+        "//command_line_option:cxxopt",
+        "//command_line_option:linkopt",
+        "//command_line_option:strip",
+    ],
+)
+
+def _impl(ctx):
+    program = ctx.attr.program[0][DefaultInfo].files_to_run.executable
+    out = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.run_shell(
+        inputs = [program],
+        outputs = [out],
+        command = "strip -s -R .comment -R .note.gnu.property -o '%s' '%s'" % (out.path, program.path),
+        mnemonic = "StripProgram",
+    )
+    return [DefaultInfo(files = depset([out]), executable = out)]
+
+release_program = rule(
+    implementation = _impl,
+    attrs = {
+        "program": attr.label(cfg = _release, mandatory = True, executable = True),
+        "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
+    },
+    executable = True,
+)
