@@ -1,5 +1,4 @@
-// The runtimes of this machine: what they say about themselves and about containers they do not know. Whole containers
-// are the business of the integration tests, which have a supervisor.
+// The runtimes of this machine: what they say about themselves and about containers they do not know.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,41 +6,11 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/base/subprocess.h"
 #include "plugins/executor_oci/cli_executor.h"
+#include "plugins/executor_oci/direct_runner.h"
 
 namespace berth::executor_oci {
 namespace {
-
-sdk::Status Converted(const absl::Status& status) {
-  return sdk::Status(static_cast<sdk::Code>(status.code()), std::string(status.message()));
-}
-
-// Runs everything here: these commands need no supervisor.
-class DirectRunner : public CommandRunner {
- public:
-  sdk::Result<sdk::SupervisedResult> RunSupervised(const sdk::Call& call,
-                                                   const sdk::SupervisedCommand& command) override {
-    const auto result = Run(call, command.argv, command.env);
-    if (!result.ok()) return Converted(result.status());
-    return sdk::SupervisedResult{result->wait_status, 0, result->out, result->err};
-  }
-  sdk::Result<sdk::CommandResult> Spawn(const sdk::Call& call, const sdk::Command& command) override {
-    const auto result = Run(call, command.argv, command.env);
-    if (!result.ok()) return Converted(result.status());
-    return sdk::CommandResult{result->wait_status, result->out, result->err, result->truncated};
-  }
-
- private:
-  static absl::StatusOr<CommandResult> Run(const sdk::Call& call, const std::vector<std::string>& argv,
-                                           const std::vector<std::string>& env) {
-    Command command;
-    command.argv = argv;
-    command.env = env;
-    command.deadline_ns = call.deadline_ns;
-    return RunCommand(command);
-  }
-};
 
 class RealRuntimeTest : public testing::TestWithParam<const char*> {
  protected:

@@ -1,0 +1,6 @@
+// Sleeps until a signal ends it.
+#include <unistd.h>
+
+int main() {
+  for (;;) pause();
+}
