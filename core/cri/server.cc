@@ -142,7 +142,6 @@ void CriServer::AcceptLoop() {
 }
 
 void CriServer::StopAccepting() {
-  if (!accepting_.joinable()) return;
   eventfd_write(stop_.get(), 1);
   accepting_.join();
   struct stat there;
@@ -153,9 +152,11 @@ void CriServer::StopAccepting() {
 }
 
 void CriServer::Drain(int64_t deadline_ns) {
-  StopAccepting();
+  if (accepting_.joinable()) {  // it served: what never did has no calls, they are another's
+    StopAccepting();
+    calls_->Drain(deadline_ns);
+  }
   if (server_ == nullptr) return;
-  calls_->Drain(deadline_ns);
   server_->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
   server_->Wait();
   server_.reset();
