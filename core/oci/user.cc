@@ -101,7 +101,7 @@ std::vector<uint32_t> GroupsOf(absl::string_view group, absl::string_view user) 
     const std::optional<uint32_t> gid = ParseId(f[2]);
     const std::vector<absl::string_view> members = absl::StrSplit(f[3], ',');
     if (gid && std::find(members.begin(), members.end(), user) != members.end()) gids.push_back(*gid);
-    return gids.size() >= kMaxGroups;
+    return gids.size() > kMaxGroups;
   });
   return gids;
 }
