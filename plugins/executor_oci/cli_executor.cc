@@ -55,6 +55,11 @@ sdk::Status CheckPath(const std::string& path, const char* what) {
   return sdk::InvalidArgument(std::string(what) + " \"" + path + "\": want an absolute path");
 }
 
+// What is attempted, as the command line says it. The host names the instance before it.
+std::string What(const std::string& command, const std::string& id) {
+  return id.empty() ? command : command + " " + id;
+}
+
 // /run may be empty after a boot.
 sdk::Status MakeRoot(const std::string& root) {
   for (size_t end = root.find('/', 1);; end = root.find('/', end + 1)) {
@@ -102,10 +107,6 @@ std::vector<std::string> CliExecutor::Argv(std::vector<std::string> rest) const 
   out.insert(out.end(), settings_.args.begin(), settings_.args.end());
   out.insert(out.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
   return out;
-}
-
-std::string CliExecutor::What(const std::string& command, const std::string& id) const {
-  return settings_.binary.substr(settings_.binary.rfind('/') + 1) + " " + command + (id.empty() ? "" : " " + id);
 }
 
 // The command was not run, or not to its end. A program that vanished is not a container that did.

@@ -62,7 +62,6 @@ class CliExecutor {
       : settings_(std::move(settings)), runner_(std::move(runner)) {}
 
   std::vector<std::string> Argv(std::vector<std::string> rest) const;
-  std::string What(const std::string& command, const std::string& id) const;
   sdk::Status NotRun(const sdk::Status& status, const std::string& what) const;
   sdk::Status Failed(const std::string& command, const std::string& id, int wait_status, const std::string& err) const;
   sdk::Result<Identity> BinaryIdentity() const;

@@ -133,7 +133,7 @@ TEST_F(CliExecutorTest, AFailedCreateIsUndone) {
   const auto pid = executor_->Create(call_, request_);
   EXPECT_EQ(pid.status().code(), Code::kNotFound);
   EXPECT_EQ(pid.status().message(),
-            "crun create c1: executable file `nosuch` not found in $PATH: No such file or directory");
+            "create c1: executable file `nosuch` not found in $PATH: No such file or directory");
   ASSERT_EQ(script_.asked.size(), 2u);
   EXPECT_EQ(script_.asked[1].argv, Argv({"delete", "--force", "c1"}));
   EXPECT_EQ(script_.asked[1].purpose, Purpose::kPlain);
@@ -219,7 +219,7 @@ TEST_F(CliExecutorTest, KillingWhatHasEndedIsFine) {
   EXPECT_TRUE(executor_->Kill(call_, request_, 9, false).ok());
   script_.Answer(Exit(1), "", "a mystery\n");
   script_.Answer(0, R"({"status":"running","pid":7})", "");
-  EXPECT_EQ(executor_->Kill(call_, request_, 9, false).message(), "crun kill c1: a mystery");
+  EXPECT_EQ(executor_->Kill(call_, request_, 9, false).message(), "kill c1: a mystery");
 }
 
 TEST_F(CliExecutorTest, DeleteForcesAndTakesLeftovers) {
@@ -315,9 +315,9 @@ TEST_F(CliExecutorTest, FeaturesAreAskedOncePerBinary) {
 
 TEST_F(CliExecutorTest, CommandsThatSayNothing) {
   script_.Answer(Exit(3), "", "");
-  EXPECT_EQ(executor_->Start(call_, request_).message(), "crun start c1: exit status 3 without a message");
+  EXPECT_EQ(executor_->Start(call_, request_).message(), "start c1: exit status 3 without a message");
   script_.Answer(9, "", "");
-  EXPECT_EQ(executor_->Start(call_, request_).message(), "crun start c1: killed by signal 9");
+  EXPECT_EQ(executor_->Start(call_, request_).message(), "start c1: killed by signal 9");
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ class Plugin : public sdk::OciExecutor {
     settings.timeout_seconds = config.Int("timeout_seconds", settings.timeout_seconds, 1, 3600);
     CheckCgroupDriver(config, settings.args);
     auto opened = CliExecutor::Open(std::move(settings), std::make_unique<HostRunner>(host));
-    if (!opened.ok()) throw sdk::internal::StatusException(sdk::Annotate(opened.status(), host.instance()));
+    if (!opened.ok()) throw sdk::internal::StatusException(opened.status());
     executor_ = *std::move(opened);
   }
 

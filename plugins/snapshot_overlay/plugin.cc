@@ -14,7 +14,7 @@ namespace {
 class Plugin : public sdk::Snapshotter {
  public:
   explicit Plugin(const sdk::Host& host) {
-    const std::string root = host.config().Path("root", host.root() + "/snapshots/overlay");
+    const std::string root = host.config().Path("root", host.root() + "/snapshots/" + host.instance());
     auto opened = OverlaySnapshotter::Open(root);
     if (!opened.ok()) throw sdk::internal::StatusException(opened.status());
     snapshots_ = *std::move(opened);

@@ -55,7 +55,8 @@ typedef struct berth_mount {
   uint32_t struct_size, reserved;
   berth_str type, source;
   berth_str target;         /* relative to the rootfs; empty: the rootfs itself */
-  const berth_str* options; /* as in fstab: "lowerdir=...", "ro", "nosuid" */
+  const berth_str* options; /* as in fstab: "lowerdir=...", "ro", "bind", "nosuid". "x-berth.cwd=/DIR": where relative
+                             * paths in the others start; not handed to the kernel */
   uint64_t option_count;
 } berth_mount;
 
