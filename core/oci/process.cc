@@ -27,6 +27,14 @@ absl::Status CheckVariable(const runtime::v1::KeyValue& variable) {
   return absl::OkStatus();
 }
 
+// CRI lets a value be any bytes, but config.json is JSON and crun and runc take nothing but UTF-8 in it. What is not
+// UTF-8 becomes U+FFFD, as under other runtimes: one binary key of a secret must not keep a pod from starting.
+std::string AsUtf8(const std::string& value) {
+  if (std::none_of(value.begin(), value.end(), [](char c) { return c & 0x80; })) return value;
+  const std::string text = nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false).get<std::string>();
+}
+
 absl::StatusOr<std::vector<std::string>> EnvironmentOf(const SpecInput& input) {
   Environment environment;
   environment.Set(kDefaultPath);
@@ -37,7 +45,7 @@ absl::StatusOr<std::vector<std::string>> EnvironmentOf(const SpecInput& input) {
   }
   for (const runtime::v1::KeyValue& variable : input.config.envs()) {
     RETURN_IF_ERROR(CheckVariable(variable));
-    environment.Set(absl::StrCat(variable.key(), "=", variable.value()));
+    environment.Set(absl::StrCat(variable.key(), "=", AsUtf8(variable.value())));
   }
   return environment.entries();
 }

@@ -124,6 +124,22 @@ TEST(RuntimeSpec, Golden) {
   EXPECT_GE(cases, 5);
 }
 
+// Values may be any bytes, JSON may not.
+TEST(RuntimeSpec, BinaryEnvironment) {
+  runtime::v1::ContainerConfig config;
+  config.add_command("/x");
+  runtime::v1::KeyValue* variable = config.add_envs();
+  variable->set_key("B");
+  variable->set_value("a\xff\xc3\xa9z");
+  const runtime::v1::PodSandboxConfig pod;
+  SpecInput input{.config = config, .pod = pod};
+  input.rootfs = "/r";
+  const auto spec = BuildSpec(input);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->at("process").at("env").back(), "B=a\xef\xbf\xbd\xc3\xa9z");
+  EXPECT_TRUE(DumpJson(*spec, "spec").ok());
+}
+
 class BadSpec : public ::testing::Test {
  protected:
   std::string Error(absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
