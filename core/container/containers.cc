@@ -12,6 +12,7 @@ namespace berth {
 
 Containers::Containers(ContainerEnvironment environment)
     : env_(std::move(environment)),
+      cleaner_(env_.pool),
       cgroup_facts_(oci::ReadCgroupFacts(env_.cgroups->version())),
       shutdown_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 

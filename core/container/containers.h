@@ -21,6 +21,7 @@
 #include "core/bus/event_bus.h"
 #include "core/config/config.h"
 #include "core/container/container.h"
+#include "core/container/snapshot_cleaner.h"
 #include "core/image/images.h"
 #include "core/oci/host_inputs.h"
 #include "core/pod/cgroup.h"
@@ -35,6 +36,7 @@ struct ContainerEnvironment {
   const Config* config;
   const IdSource* ids;
   Store* store;
+  ThreadPool* pool;       // for work in the background
   ThreadPool* exec_pool;  // ExecSync waits here for its process, so that nothing else waits for it
   TimerQueue* timers;
   const CgroupTree* cgroups;
@@ -125,6 +127,7 @@ class Containers : public PodMembers {
   std::string BundleOf(const std::string& id) const { return env_.config->state + "/bundles/" + id; }
 
   const ContainerEnvironment env_;
+  SnapshotCleaner cleaner_;
   const oci::CgroupFacts cgroup_facts_;
   const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};

@@ -66,6 +66,7 @@ absl::Status Containers::Unmake(const std::shared_ptr<Container>& container) {
   if (!record.snapshot_key().empty()) {
     absl::Status removed = handler->snapshotter->Remove(ExecutorCall(), record.snapshot_key());
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    if (removed.ok()) cleaner_.Request(handler->snapshotter);
   }
   env_.images->Unpin(container->id());
   RETURN_IF_ERROR(Failpoint("container.unmake.bundle"));

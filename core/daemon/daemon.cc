@@ -172,15 +172,11 @@ absl::Status Daemon::Parts::MakeRuntime() {
                                  [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
   pods = std::make_unique<Pods>(std::move(pod_environment));
   ContainerEnvironment container_environment{
-      &config,
-      ids.get(),
-      store.get(),
-      exec_pool.get(),
-      timers.get(),
-      &cgroups,
-      images.get(),
-      pods.get(),
-      [this](const auto& container, EventType type) { events->ContainerChanged(container, type); }};
+      &config,         ids.get(),
+      store.get(),     pool.get(),
+      exec_pool.get(), timers.get(),
+      &cgroups,        images.get(),
+      pods.get(),      [this](const auto& container, EventType type) { events->ContainerChanged(container, type); }};
   containers = std::make_unique<Containers>(std::move(container_environment));
   pods->SetMembers(containers.get());
   supervisor_service.Set(pods.get());
