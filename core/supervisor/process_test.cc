@@ -326,9 +326,6 @@ TEST_F(ProcessTest, StandardInputIsHeldOrNull) {
   prepare.stdio.stdin_open = true;
   ASSERT_TRUE(supervisor_->PrepareContainer(Within(10), prepare).ok());
   SupervisedCommand command = CreateCommand("c2", "cat; exit 4");
-  command.argv[2] = absl::StrCat("exec 3<&0; ", command.argv[2]);  // sh gives background jobs /dev/null
-  size_t at = command.argv[2].find(" & echo");
-  command.argv[2].insert(at, " <&3");
   ASSERT_TRUE(supervisor_->Run(Within(10), command).ok());
   Start("c2");
   usleep(100000);
@@ -375,26 +372,6 @@ TEST_F(ProcessTest, FullDiskDropsLinesAndCounts) {
   ASSERT_EQ(system(("umount " + Path("small")).c_str()), 0);
 }
 
-// Sends a new terminal's master to the console socket, as executors do, and gives the slave to a background shell.
-std::string ConsoleSender(const std::string& socket, const std::string& pid_file, const std::string& script) {
-  return absl::StrCat(
-      "python3 -c \"\n"
-      "import os,socket,array,subprocess\n"
-      "m,s=os.openpty()\n"
-      "k=socket.socket(socket.AF_UNIX)\n"
-      "k.connect('",
-      socket,
-      "')\n"
-      "k.sendmsg([b'/dev/pts/x'],[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',[m]))])\n"
-      "p=subprocess.Popen(['/bin/sh','-c','''",
-      script,
-      "'''],stdin=s,stdout=s,stderr=s,start_new_session=True)\n"
-      "open('",
-      pid_file,
-      "','w').write(str(p.pid))\n"
-      "\"");
-}
-
 TEST_F(ProcessTest, ContainerWithATerminal) {
   ContainerPrepare prepare = Prepare("c1");
   prepare.stdio.terminal = true;
@@ -402,9 +379,8 @@ TEST_F(ProcessTest, ContainerWithATerminal) {
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   ASSERT_FALSE(prepared->console_socket.empty());
   SupervisedCommand command = CreateCommand("c1", "true");
-  command.argv = {"/bin/sh", "-c",
-                  ConsoleSender(prepared->console_socket, command.pid_file,
-                                "sleep 0.3; stty size; test -t 1 && echo terminal; exit 2")};
+  command.argv =
+      Executor(command.pid_file, prepared->console_socket, "sleep 0.3; stty size; test -t 1 && echo terminal; exit 2");
   auto result = supervisor_->Run(Within(10), command);
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_GT(result->pid, 0) << result->err;
@@ -426,7 +402,7 @@ TEST_F(ProcessTest, ExecWithATerminal) {
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   EXPECT_FALSE(prepared->out.valid());
   SupervisedCommand command = ExecCommand("c1", "e1", "true");
-  command.argv = {"/bin/sh", "-c", ConsoleSender(prepared->console_socket, command.pid_file, "read x; echo got $x")};
+  command.argv = Executor(command.pid_file, prepared->console_socket, "read x; echo got $x");
   auto result = supervisor_->Run(Within(10), command);
   ASSERT_TRUE(result.ok()) << result.status();
   auto master = supervisor_->TakeTerminal(Within(5), "c1", "e1");

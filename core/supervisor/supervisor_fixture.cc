@@ -154,11 +154,9 @@ SupervisedCommand SupervisorTest::CreateCommand(const std::string& id, const std
   command.pod_id = spec_.id;
   command.container_id = id;
   command.pid_file = Path(absl::StrCat("bundle-", id, "/pid"));
-  // Ends only after the pid file is complete, like an executor. The container itself waits for its start.
   std::string go = Path(absl::StrCat("bundle-", id, "/go"));
-  command.argv = {"/bin/sh", "-c",
-                  absl::StrCat("setsid /bin/sh -c 'while [ ! -e \"$0\" ]; do sleep 0.01; done; ", script, "' ", go,
-                               " & echo $! > ", command.pid_file)};
+  command.argv =
+      Executor(command.pid_file, "-", absl::StrCat("while [ ! -e ", go, " ]; do sleep 0.01; done; ", script));
   command.env = {"PATH=/usr/bin:/bin"};
   return command;
 }
@@ -187,12 +185,18 @@ SupervisedCommand SupervisorTest::ExecCommand(const std::string& id, const std::
   command.container_id = id;
   command.exec_id = exec;
   command.pid_file = Path(absl::StrCat("bundle-", id, "/exec-", exec, ".pid"));
-  command.argv = {"/bin/sh", "-c", absl::StrCat("setsid /bin/sh -c '", script, "' <&0 & echo $! > ", command.pid_file)};
+  command.argv = Executor(command.pid_file, "-", script);
   command.env = {"PATH=/usr/bin:/bin"};
   return command;
 }
 
 std::string SupervisorTest::LogOf(const std::string& id) const { return ReadText(Path(absl::StrCat(id, ".log"))); }
+
+std::vector<std::string> Executor(const std::string& pid_file, const std::string& console, const std::string& script) {
+  const char* runfiles = getenv("TEST_SRCDIR");
+  return {absl::StrCat(runfiles == nullptr ? "." : runfiles, "/berth/core/supervisor/fake_executor"), pid_file, console,
+          script};
+}
 
 std::string ReadText(const std::string& path) {
   absl::StatusOr<std::string> text = ReadFile(path);

@@ -51,8 +51,7 @@ class SupervisorTest : public testing::Test {
   void Reconnect();  // as a daemon that was killed
 
   ContainerPrepare Prepare(const std::string& id) const;  // the host's / read-only as rootfs
-  // A "container": a shell command that starts once GO exists, made the way executors make theirs (a command that
-  // leaves it behind and writes a pid file). Fails the test when it does not start.
+  // A "container": a shell command behind fake_executor that goes on at Start. Fails the test when it is not made.
   pid_t Create(const std::string& id, const std::string& script);
   void Start(const std::string& id);
   SupervisedCommand CreateCommand(const std::string& id, const std::string& script) const;
@@ -67,6 +66,8 @@ class SupervisorTest : public testing::Test {
   PodSpec spec_;
 };
 
+// The command line of fake_executor.cc; console "-" is none.
+std::vector<std::string> Executor(const std::string& pid_file, const std::string& console, const std::string& script);
 std::string ReadText(const std::string& path);
 // Lines of /proc/self/mountinfo, children of this process and of `pid`, descriptors of `pid`: for leak checks.
 size_t CountMounts();
