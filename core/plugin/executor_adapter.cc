@@ -266,12 +266,7 @@ absl::StatusOr<std::unique_ptr<OciExecutor>> AdaptOciExecutor(const void* table,
   ASSIGN_OR_RETURN(auto instance,
                    PluginInstance<berth_executor>::Create(table, std::move(host), std::move(starting), &Required));
   uint64_t capabilities = 0;
-  if (instance->table().capabilities != nullptr) {
-    RETURN_IF_ERROR(CallPlugin(instance->who(), [&](berth_error*) {
-      capabilities = instance->table().capabilities(instance->self());
-      return BERTH_OK;
-    }));
-  }
+  if (instance->table().capabilities != nullptr) capabilities = instance->table().capabilities(instance->self());
   return std::make_unique<Adapter>(std::move(instance), capabilities);
 }
 

@@ -46,9 +46,8 @@ int32_t Answer(berth_error* err, F&& body) {
 // One subscription: a thread that hands events to the plugin's handler.
 class PluginHost::Feed {
  public:
-  Feed(EventBus* bus, const berth_event_handler& handler, std::string instance)
+  Feed(EventBus* bus, const berth_event_handler& handler)
       : handler_(handler),
-        instance_(std::move(instance)),
         subscription_(bus->Subscribe(handler.topics & kAllTopics, kEventBacklog, [this] { Wake(); })),
         thread_([this] { Run(); }) {}
   ~Feed() {
@@ -103,15 +102,10 @@ class PluginHost::Feed {
                           lost_before,
                           AbiStr(event.id),
                           AbiStr(event.payload)};
-    try {
-      handler_.on_event(handler_.ctx, &raw);
-    } catch (...) {
-      LogError("plugin's event handler threw an exception", {{"plugin", instance_}});
-    }
+    handler_.on_event(handler_.ctx, &raw);
   }
 
   const berth_event_handler handler_;
-  const std::string instance_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false, pending_ = false;
@@ -178,7 +172,7 @@ struct PluginHost::Functions {
       if (!reader.Struct(handler, "the handler") || id == nullptr || handler->on_event == nullptr) {
         return absl::InvalidArgumentError("subscribe: no handler given");
       }
-      auto feed = std::make_unique<Feed>(self.services_.bus, *handler, self.instance_);
+      auto feed = std::make_unique<Feed>(self.services_.bus, *handler);
       const std::lock_guard lock(self.mutex_);
       *id = ++self.last_feed_;
       self.feeds_[*id] = std::move(feed);

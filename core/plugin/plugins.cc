@@ -40,13 +40,7 @@ constexpr Kind kRegistryKind{BERTH_REGISTRY, "image registry"};
 constexpr Kind kNetworkKind{BERTH_NETWORK, "network hook"};
 constexpr Kind kExecutorKind{BERTH_EXECUTOR, "OCI executor"};
 
-const void* Query(const Module& module, const Kind& kind) {
-  try {
-    return module.table.query(kind.interface_id);
-  } catch (...) {
-    return nullptr;
-  }
-}
+const void* Query(const Module& module, const Kind& kind) { return module.table.query(kind.interface_id); }
 
 struct Entry {
   Module module;
@@ -63,7 +57,7 @@ class Plugins::Impl {
   ~Impl() {
     const std::lock_guard lock(*starting_);
     for (auto& [name, entry] : modules_) {
-      Quietly(entry.module, "shutdown", entry.module.table.shutdown);
+      if (entry.module.table.shutdown != nullptr) entry.module.table.shutdown();
       // The code stays and may use its host even now: a host is never taken away.
       static_cast<void>(entry.host.release());
     }
@@ -129,19 +123,12 @@ class Plugins::Impl {
   void Drain() {
     const std::lock_guard lock(*starting_);
     const std::lock_guard modules_lock(mutex_);
-    for (auto& [name, entry] : modules_) Quietly(entry.module, "drain", entry.module.table.drain);
-  }
-
- private:
-  static void Quietly(const Module& module, const char* what, void (*function)()) {
-    if (function == nullptr) return;
-    try {
-      function();
-    } catch (...) {
-      LogError(absl::StrCat("plugin let an exception out of ", what), {{"plugin", module.name}});
+    for (auto& [name, entry] : modules_) {
+      if (entry.module.table.drain != nullptr) entry.module.table.drain();
     }
   }
 
+ private:
   void AddFailure(const std::string& path, const absl::Status& status) {
     LogError("plugin not loaded", {{"path", path}, {"error", status.message()}});
     const std::lock_guard lock(mutex_);

@@ -152,12 +152,7 @@ class Adapter : public Snapshotter {
 
   static absl::StatusOr<std::unique_ptr<Snapshotter>> Make(std::unique_ptr<Instance> instance) {
     uint64_t capabilities = 0;
-    if (instance->table().capabilities != nullptr) {
-      RETURN_IF_ERROR(CallPlugin(instance->who(), [&](berth_error*) {
-        capabilities = instance->table().capabilities(instance->self());
-        return BERTH_OK;
-      }));
-    }
+    if (instance->table().capabilities != nullptr) capabilities = instance->table().capabilities(instance->self());
     RootDelivery root;
     const berth_str_sink sink = root.sink();
     RETURN_IF_ERROR(root.Check(instance->who(), instance->Invoke("root", instance->table().root, &sink)));

@@ -16,7 +16,8 @@
  *     and waits for no process it did not start: it shares its process with the daemon. Use berth_host's `spawn`.
  *  E1 A function that returns int32_t returns 0 or a canonical status code (BERTH_*); with a code it fills *err.
  *     `err` is never NULL. Text says what was attempted on what: "mount overlay on /x: No space left on device".
- *  E2 Nothing unwinds, longjmps or exits through these calls.
+ *  E2 Nothing unwinds, longjmps or exits through these calls: a C++ exception that gets out ends the process, since
+ *     each side has an unwinder of its own.
  *  V1 Every struct but the leaf types (berth_str, berth_pair, berth_id_mapping) starts with struct_size, set by whoever
  *     has its memory; a callee writes nothing of an `out` beyond it. Fields are only appended; one that is beyond
  *     struct_size counts as zero. Arrays of such structs are arrays of pointers. Reserved fields are zero.
