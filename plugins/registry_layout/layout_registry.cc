@@ -20,6 +20,15 @@ using sdk::Status;
 
 constexpr size_t kChunk = 256 << 10;
 
+// Outside text for a message.
+std::string Printable(std::string_view text) {
+  std::string out(text.substr(0, 512));
+  for (char& c : out) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return out;
+}
+
 bool Names(const StoredImage& image, const std::string& reference) {
   return std::find(image.names.begin(), image.names.end(), reference) != image.names.end();
 }
@@ -99,16 +108,25 @@ Result<ContentDescriptor> FindByDigest(const Scan& scan, const std::string& dige
   return sdk::NotFound("");
 }
 
-Status Deliver(const Call& call, const Blob& blob, uint64_t offset, uint64_t length,
+// The bytes from `offset` on, of `size`, that make `length`.
+Result<uint64_t> LengthFrom(uint64_t offset, uint64_t length, uint64_t size) {
+  if (offset <= size && length == UINT64_MAX) return size - offset;
+  if (offset <= size && length <= size - offset) return length;
+  return sdk::OutOfRange("bytes " + std::to_string(offset) + "+" + std::to_string(length) + " of " +
+                         std::to_string(size) + " were asked for");
+}
+
+// The sink's errors are returned as they are: they are the host's own.
+Status Deliver(const Call& call, const Blob& blob, const std::string& what, uint64_t offset, uint64_t length,
                const sdk::ImageRegistry::Sink& sink) {
-  if (offset > blob.size) return sdk::OutOfRange("offset " + std::to_string(offset) + " is beyond its end");
-  uint64_t left = std::min(length, blob.size - offset);
+  const Result<uint64_t> range = LengthFrom(offset, length, blob.size);
+  if (!range.ok()) return sdk::Annotate(range.status(), what);
+  uint64_t left = *range, at = blob.offset + offset;
   std::string buffer(std::min<uint64_t>(left, kChunk), '\0');
-  uint64_t at = blob.offset + offset;
   while (left > 0) {
     BERTH_RETURN_IF_ERROR(call.Check());
     const size_t n = std::min<uint64_t>(left, buffer.size());
-    BERTH_RETURN_IF_ERROR(ReadAt(blob.fd.get(), at, buffer.data(), n));
+    BERTH_RETURN_IF_ERROR(sdk::Annotate(ReadAt(blob.fd.get(), at, buffer.data(), n), what));
     BERTH_RETURN_IF_ERROR(sink({buffer.data(), n}));
     at += n;
     left -= n;
@@ -117,8 +135,8 @@ Status Deliver(const Call& call, const Blob& blob, uint64_t offset, uint64_t len
 }
 
 Status DeliverText(std::string_view text, uint64_t offset, uint64_t length, const sdk::ImageRegistry::Sink& sink) {
-  if (offset > text.size()) return sdk::OutOfRange("offset " + std::to_string(offset) + " is beyond its end");
-  return sink(text.substr(offset, length));
+  BERTH_ASSIGN_OR_RETURN(const uint64_t size, LengthFrom(offset, length, text.size()));
+  return size == 0 ? Status() : sink(text.substr(offset, size));
 }
 
 // Those with the image asked for first: a blob is looked for where its manifest came from.
@@ -151,7 +169,7 @@ Scan LayoutRegistry::Look() {
 }
 
 Status LayoutRegistry::NotServed(const std::string& reference, const Scan& scan) const {
-  std::string text = "no image " + reference + " in";
+  std::string text = "no image \"" + Printable(reference) + "\" in";
   for (const std::string& directory : options_.directories) text += " " + directory;
   size_t named = 0;
   for (const auto& [path, fault] : scan.faults) {
@@ -182,13 +200,14 @@ Result<ContentDescriptor> LayoutRegistry::Resolve(const Call& call, const Regist
 Status LayoutRegistry::Fetch(const Call& call, const RegistryRequest& request, const ContentDescriptor& what,
                              uint64_t offset, uint64_t length, const sdk::ImageRegistry::Sink& sink) {
   if (!what.data.empty()) return DeliverText(what.data, offset, length, sink);
-  if (!IsSha256(what.digest)) return sdk::InvalidArgument("fetch \"" + what.digest + "\": not a sha256 digest");
+  if (!IsSha256(what.digest))
+    return sdk::InvalidArgument("fetch \"" + Printable(what.digest) + "\": not a sha256 digest");
   const Scan scan = Look();
   Status why = sdk::NotFound("in no layout");
   for (const Layout* layout : LikelyOrder(scan, request.reference)) {
     const Result<Blob> blob = OpenBlob(*layout, what.digest);
     if (blob.ok() && blob->size == what.size) {
-      return sdk::Annotate(Deliver(call, *blob, offset, length, sink), layout->path + ": fetch " + what.digest);
+      return Deliver(call, *blob, layout->path + ": fetch " + what.digest, offset, length, sink);
     }
     if (blob.ok()) {
       why = sdk::DataLoss(layout->path + " has " + std::to_string(blob->size) + " bytes of it, not " +
