@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "core/base/subprocess.h"
 #include "plugins/json/bounded_json.h"
 #include "plugins/registry_layout/tar_writer.h"
 #include "plugins/registry_layout/test_layouts.h"
@@ -166,6 +167,40 @@ TEST(LayoutRegistry, TheBestPlatformOfOneName) {
   files["index.json"] = json::Dump(*index);
   WriteFiles(f.dir.path() + "/x", files);
   EXPECT_EQ(f.Layer("quay.io/a/b:1"), kLayer);
+}
+
+// ---- what the tools of the trade write
+
+bool RunIn(const std::string& dir, const std::vector<std::string>& argv) {
+  Command command;
+  command.argv = {"/bin/sh", "-c", R"(cd "$0" && exec "$@")", dir};
+  command.argv.insert(command.argv.end(), argv.begin(), argv.end());
+  command.env = {"PATH=/usr/bin:/bin", "HOME=" + dir};
+  const auto result = RunCommand(command);
+  EXPECT_TRUE(result.ok() && result->wait_status == 0) << argv[0] << ": " << (result.ok() ? result->err : "not run");
+  return result.ok() && result->wait_status == 0;
+}
+
+TEST(LayoutRegistry, ServesWhatUmociAndSkopeoWrite) {
+  for (const char* tool : {"/usr/bin/umoci", "/usr/bin/skopeo"}) {
+    if (access(tool, X_OK) != 0) GTEST_SKIP() << tool << " is not installed";
+  }
+  Fixture f;
+  const std::string& dir = f.dir.path();
+  WriteFile(dir + "/.file", std::string(100000, 'f'));
+  std::filesystem::create_directory(dir + "/other");
+  const auto skopeo = [&](const std::string& to) {
+    return RunIn(dir, {"skopeo", "--insecure-policy", "copy", "-q", "oci:made:1.36", to});
+  };
+  ASSERT_TRUE(RunIn(dir, {"umoci", "init", "--layout", "made"}) &&
+              RunIn(dir, {"umoci", "new", "--image", "made:1.36"}) &&
+              RunIn(dir, {"umoci", "insert", "--image", "made:1.36", ".file", "/file"}) &&
+              skopeo("docker-archive:docker.tar:some:dock") && skopeo("oci-archive:oci.tar:localhost/a:b") &&
+              skopeo("oci:other/layout"));
+  EXPECT_THAT(f.List(), ElementsAre("docker.io/library/made:1.36", "docker.io/library/some:dock",
+                                    "docker.io/other/layout:latest", "localhost/a:b"));
+  for (const std::string& name : f.List()) EXPECT_GT(f.Layer(name).size(), 100u) << name;
+  EXPECT_THAT(f.warnings, IsEmpty());
 }
 
 // ---- hostile layouts
