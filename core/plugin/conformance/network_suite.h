@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "core/base/unique_fd.h"
@@ -24,6 +25,7 @@ struct NetworkUnderTest {
   // With fewer than 32 addresses to give the suite also finds those that are never given back.
   ConfigMaker config;
 };
+inline void PrintTo(const NetworkUnderTest& test, std::ostream* out) { *out << test.so; }
 
 class NetworkSuite : public testing::TestWithParam<NetworkUnderTest> {
  protected:

@@ -6,6 +6,7 @@
 #define BERTH_CORE_PLUGIN_CONFORMANCE_REGISTRY_SUITE_H_
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct RegistryUnderTest {
   std::string missing;    // one that is not served
   bool lists = true;      // it can name what it serves
 };
+inline void PrintTo(const RegistryUnderTest& test, std::ostream* out) { *out << test.so; }
 
 class RegistrySuite : public testing::TestWithParam<RegistryUnderTest> {
  protected:

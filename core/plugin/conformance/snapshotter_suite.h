@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct SnapshotterUnderTest {
   std::string so;
   ConfigMaker config;
 };
+inline void PrintTo(const SnapshotterUnderTest& test, std::ostream* out) { *out << test.so; }
 
 class SnapshotterSuite : public testing::TestWithParam<SnapshotterUnderTest> {
  protected:

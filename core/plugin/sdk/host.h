@@ -20,6 +20,9 @@
 
 namespace berth::sdk {
 
+// Ends the constructor of a plugin with an error: what the start of the plugin fails with.
+[[noreturn]] inline void FailStart(Status status) { throw internal::StatusException(std::move(status)); }
+
 enum class Severity : int32_t {
   kDebug = BERTH_LOG_DEBUG,
   kInfo = BERTH_LOG_INFO,
