@@ -147,7 +147,7 @@ bool Channel::OnFrame(wire::Frame frame) {
   if (frame.type == wire::Type::kExit) {
     wire::Exit exit;
     if (!wire::Decode(frame.body, &exit)) return false;
-    std::lock_guard<std::mutex> lock(events_mutex_);
+    std::lock_guard<std::recursive_mutex> lock(events_mutex_);
     SupervisedExit told = {exit.sequence, exit.container_id, exit.exec_id, exit.wait_status, exit.at_unix_ns};
     if (events_ != nullptr) events_->OnExit(pod_id, told);
     return true;
@@ -155,7 +155,7 @@ bool Channel::OnFrame(wire::Frame frame) {
   if (frame.type == wire::Type::kLogDrops) {
     wire::LogDrops drops;
     if (!wire::Decode(frame.body, &drops)) return false;
-    std::lock_guard<std::mutex> lock(events_mutex_);
+    std::lock_guard<std::recursive_mutex> lock(events_mutex_);
     if (events_ != nullptr) events_->OnLogDrops(pod_id, drops.container_id, drops.lines);
     return true;
   }
@@ -182,14 +182,14 @@ void Channel::End() {
     tell = !end_expected_ && !hello_.pod_id.empty();
     for (auto& [request, pending] : pending_) Signal(pending->done.get());
   }
-  std::lock_guard<std::mutex> lock(events_mutex_);
+  std::lock_guard<std::recursive_mutex> lock(events_mutex_);
   if (SupervisorEvents* events = std::exchange(events_, nullptr); tell && events != nullptr) {
     events->OnGone(hello().pod_id);
   }
 }
 
 void Channel::Detach() {
-  std::lock_guard<std::mutex> lock(events_mutex_);
+  std::lock_guard<std::recursive_mutex> lock(events_mutex_);
   events_ = nullptr;
 }
 

@@ -66,7 +66,8 @@ class Channel {
   bool ended_ = false, end_expected_ = false;
   wire::HelloReply hello_;
 
-  std::mutex events_mutex_;  // held while an event is delivered
+  // Held while an event is delivered. Recursive: an event's handler may drop the last reference to its Supervisor.
+  std::recursive_mutex events_mutex_;
   SupervisorEvents* events_;
 };
 

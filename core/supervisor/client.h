@@ -96,7 +96,7 @@ struct SupervisedExit {
 absl::StatusOr<std::vector<SupervisedExit>> ReadExitRecords(const std::string& directory);
 
 // Called on the loop's thread, never two at a time for one supervisor, possibly before Launch, Connect or Run has
-// returned. Be short: no calls to the Supervisor, no destruction of it; hand over to a queue.
+// returned. Be short and make no calls that wait for the supervisor: hand over to a queue.
 class SupervisorEvents {
  public:
   virtual ~SupervisorEvents() = default;
@@ -149,7 +149,7 @@ class Supervisor {
   static absl::StatusOr<std::unique_ptr<Supervisor>> Connect(SupervisorLoop* loop, const std::string& directory,
                                                              SupervisorEvents* events, const Call& call);
 
-  // Hangs up: the supervisor and its pod go on. No event is delivered once this returned. Not from an event.
+  // Hangs up: the supervisor and its pod go on. No event is delivered once this returned.
   virtual ~Supervisor() = default;
 
   virtual const std::string& pod_id() const = 0;
@@ -167,7 +167,8 @@ class Supervisor {
   // kAlreadyExists for an id that is prepared or runs; one that failed or exited is replaced.
   virtual absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare) = 0;
 
-  // Pipes for one Run(kExec). kNotFound: no such container runs.
+  // Pipes for one Run(kExec). kNotFound: no such container runs. One that was prepared by a daemon that has gone is
+  // dropped when the next one connects; one that it left running is in List, to be killed or kept.
   virtual absl::StatusOr<PreparedExec> PrepareExec(const Call& call, const ExecPrepare& prepare) = 0;
 
   // Runs a command to its end, in its own process group, killed by SIGKILL at the deadline or when cancelled

@@ -1,6 +1,9 @@
 // The pod itself: namespaces, pins, the shared pid namespace's init, and that nothing of it stays.
 #include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -206,6 +209,62 @@ TEST_F(PodTest, SharedInitShowsNothingOfTheHost) {
   EXPECT_EQ(open((proc + "/exe").c_str(), O_WRONLY | O_CLOEXEC), -1);
   std::string mountinfo = ReadText(proc + "/mountinfo");
   EXPECT_EQ(std::count(mountinfo.begin(), mountinfo.end(), '\n'), 1) << mountinfo;
+}
+
+// A user namespace as the daemon makes one for a pod: mapped, and kept by a bind-mounted file.
+bool MakeUserNs(const std::string& path) {
+  int ready[2], go[2];
+  if (pipe(ready) != 0 || pipe(go) != 0) return false;
+  pid_t child = fork();
+  if (child == 0) {
+    char byte = unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
+    (void)!write(ready[1], &byte, 1);
+    (void)!read(go[0], &byte, 1);
+    _exit(0);
+  }
+  char byte = 0;
+  (void)!read(ready[0], &byte, 1);
+  std::string proc = absl::StrCat("/proc/", child);
+  auto write_map = [&](const char* file) {
+    auto fd = OpenFile(absl::StrCat(proc, file), O_WRONLY);
+    return fd.ok() && WriteAll(fd->get(), "0 200000 65536").ok();
+  };
+  bool made = byte == 1 && write_map("/uid_map") && write_map("/gid_map") &&
+              WriteFileAtomic(path, "", 0600, Durability::kVolatile).ok() &&
+              mount(absl::StrCat(proc, "/ns/user").c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == 0;
+  (void)!write(go[1], &byte, 1);
+  waitpid(child, nullptr, 0);
+  for (int fd : {ready[0], ready[1], go[0], go[1]}) close(fd);
+  return made;
+}
+
+TEST_F(PodTest, UserNamespaceOwnsThePod) {
+  PodSpec spec = Spec();
+  spec.user_ns_path = Path("user");
+  if (!MakeUserNs(spec.user_ns_path)) GTEST_SKIP() << "no user namespaces here";
+  spec.netns_pin = "/run/netns/berth-pod1";
+  spec.shared_pid = true;
+  spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "7"}};
+  Launch(spec);
+  ASSERT_NE(supervisor_, nullptr);
+  std::string enter = absl::StrCat("--target=", supervisor_->pid());
+  EXPECT_EQ(Output({"/usr/bin/nsenter", enter, "--uts", "hostname"}), "harbour\n");
+  EXPECT_EQ(Output({"/usr/bin/nsenter", enter, "--net", "sysctl", "-n", "net.ipv4.ip_unprivileged_port_start"}), "7\n");
+  EXPECT_EQ(Link(absl::StrCat("/proc/", supervisor_->pid(), "/ns/user")), Link("/proc/self/ns/user"))
+      << "but not itself";
+  for (const std::string& path : {spec.netns_pin, supervisor_->uts_ns_path(), supervisor_->pid_ns_path()}) {
+    auto fd = OpenFile(path, O_RDONLY);
+    ASSERT_TRUE(fd.ok()) << fd.status();
+    UniqueFd owner(ioctl(fd->get(), NS_GET_USERNS));
+    struct stat a, b;
+    ASSERT_EQ(fstat(owner.get(), &a), 0) << path;
+    ASSERT_EQ(stat(spec.user_ns_path.c_str(), &b), 0);
+    EXPECT_EQ(a.st_ino, b.st_ino) << path;
+  }
+  EXPECT_TRUE(
+      absl::StrContains(ReadText(absl::StrCat("/proc/", supervisor_->init_pid(), "/status")), "Uid:\t265535\t265535"));
+  EXPECT_TRUE(ListDir(absl::StrCat("/proc/", supervisor_->init_pid(), "/root"))->empty());
+  umount2(spec.user_ns_path.c_str(), MNT_DETACH);
 }
 
 // What processes of the pod see through /proc/1, with the capabilities of an ordinary container and with

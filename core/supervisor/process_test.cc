@@ -255,6 +255,19 @@ TEST_F(ProcessTest, ExecThatNeverStarted) {
   EXPECT_EQ(supervisor_->PrepareExec(Within(10), prepare).status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(ProcessTest, ExecPreparedByADeadDaemonIsDropped) {
+  ASSERT_GT(Create("c1", "exec sleep 4711"), 0);
+  size_t descriptors = CountDescriptors(supervisor_->pid());
+  ExecPrepare prepare;
+  prepare.container_id = "c1";
+  prepare.exec_id = "e1";
+  ASSERT_TRUE(supervisor_->PrepareExec(Within(10), prepare).ok());
+  EXPECT_EQ(supervisor_->List(Within(5))->size(), 2u);
+  Reconnect();
+  EXPECT_EQ(supervisor_->List(Within(5))->size(), 1u);
+  EXPECT_EQ(CountDescriptors(supervisor_->pid()), descriptors);
+}
+
 TEST_F(ProcessTest, ExecIsKilledWithItsGroup) {
   ASSERT_GT(Create("c1", "exec sleep 4711"), 0);
   ExecPrepare prepare;

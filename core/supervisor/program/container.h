@@ -37,6 +37,7 @@ struct Process {
 
 struct Exec {
   std::string id;
+  uint64_t owner = 0;  // the peer that prepared it
   Process process;
   bool terminal = false;
   UniqueFd in, out, err;  // for the process; let go of when its command has started

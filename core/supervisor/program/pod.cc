@@ -93,6 +93,7 @@ bool Pod::OnHello(Waiting from, wire::Frame&& frame) {
   reply.build_id = parts_.spec.build_id;
   reply.pid = getpid();
   reply.init_pid = parts_.init_pid;
+  DropOrphanedExecs();
   peers_.SetGreeted(from.peer);
   Reply(from, reply);
   Replay(from.peer);
@@ -266,6 +267,17 @@ void Pod::Replay(uint64_t peer) {
     for (const auto& exec : container->execs) {
       if (Unacknowledged(exec->process)) peers_.Send(peer, ExitFrame(exec->process, container->id, exec->id));
     }
+  }
+}
+
+// Prepared by a daemon that has gone before it ran them: nobody holds the other ends of their pipes any more.
+void Pod::DropOrphanedExecs() {
+  for (const auto& container : containers_) {
+    std::vector<std::string> orphans;
+    for (const auto& exec : container->execs) {
+      if (exec->process.state == State::kPrepared && !peers_.Greeted(exec->owner)) orphans.push_back(exec->id);
+    }
+    for (const std::string& id : orphans) EraseExec(container.get(), id);
   }
 }
 

@@ -50,6 +50,7 @@ class Pod {
   void SendList(Waiting to);
   Error CheckIdle() const;
   void Replay(uint64_t peer);
+  void DropOrphanedExecs();
 
   void ReplyOk(Waiting to);
   void ReplyError(Waiting to, const Error& error);

@@ -175,6 +175,7 @@ void Pod::PrepareExec(Waiting from, const wire::PrepareExec& m) {
   }
   auto exec = std::make_unique<Exec>();
   exec->id = m.exec_id;
+  exec->owner = from.peer;
   exec->terminal = m.terminal;
   std::vector<UniqueFd> ours;
   Error error = m.terminal ? exec->console.Listen(parts_.directory.get(), parts_.spec.directory)
