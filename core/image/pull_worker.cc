@@ -384,12 +384,14 @@ absl::Status RunPullWorker(UniqueFd control, const RegistryFactory& factory) {
 }
 
 absl::Status ConfinePullWorker() {
-  constexpr rlim_t kMaxData = rlim_t{2} << 30;
+  [[maybe_unused]] constexpr rlim_t kMaxData = rlim_t{2} << 30;
   umask(022);
   // Best effort: a sandbox may forbid it, and the pull works without.
   if (auto fd = OpenFile("/proc/self/oom_score_adj", O_WRONLY); fd.ok()) (void)WriteAll(fd->get(), "700");
   RETURN_IF_ERROR(SetLimit(RLIMIT_CORE, 0));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadow memory counts, too
   RETURN_IF_ERROR(SetLimit(RLIMIT_DATA, kMaxData));
+#endif
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return ErrnoStatus("set no_new_privs");
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return ErrnoStatus("clear dumpable");
   return DropCapabilities();

@@ -68,8 +68,9 @@ TEST_F(WorkerProcessTest, OneThatDoesNotListenIsKilled) {
   call.cancel_fd = cancel.get();
   absl::Status status;
   std::thread thread([&] { status = Pull("hang", call).status(); });
-  while (Note("hang", 0) <= 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 6000 && Note("hang", 0) <= 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const pid_t pid = static_cast<pid_t>(Note("hang", 0));
+  EXPECT_GT(pid, 0);
   EXPECT_EQ(kill(pid, 0), 0);
   ASSERT_EQ(eventfd_write(cancel.get(), 1), 0);
   thread.join();
