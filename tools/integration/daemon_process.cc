@@ -13,7 +13,12 @@ namespace berth {
 absl::StatusOr<DaemonProcess> DaemonProcess::Start(const std::string& program, const std::string& config,
                                                    const std::string& log,
                                                    const std::vector<std::string>& environment) {
-  std::vector<std::string> arguments = {program, "serve", "--config", config};
+  return Start({program, "serve", "--config", config}, log, environment);
+}
+
+absl::StatusOr<DaemonProcess> DaemonProcess::Start(std::vector<std::string> arguments, const std::string& log,
+                                                   const std::vector<std::string>& environment) {
+  const std::string program = arguments[0];
   std::vector<std::string> variables = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
   variables.insert(variables.end(), environment.begin(), environment.end());
   std::vector<char*> argv, envp;

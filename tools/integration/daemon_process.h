@@ -19,6 +19,9 @@ class DaemonProcess {
   // Starts `program serve --config config`; its output is appended to `log`. `environment` is added to PATH.
   static absl::StatusOr<DaemonProcess> Start(const std::string& program, const std::string& config,
                                              const std::string& log, const std::vector<std::string>& environment = {});
+  // The same for any other daemon's command line.
+  static absl::StatusOr<DaemonProcess> Start(std::vector<std::string> command_line, const std::string& log,
+                                             const std::vector<std::string>& environment = {});
   DaemonProcess() = default;
   DaemonProcess(DaemonProcess&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
   DaemonProcess& operator=(DaemonProcess&& other) noexcept {

@@ -2,8 +2,6 @@
 
 #include <sys/wait.h>
 
-#include <filesystem>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -16,9 +14,10 @@ namespace {
 // Directories that CNI and the kubelet keep for the next pod, and cgroups that the kubelet makes and removes.
 std::vector<std::regex> NotLeaks(const Place& place) {
   std::vector<std::regex> lines;
-  for (const char* line : {"directory LEASES/[^/]*", "file LEASES/[^/]*/(lock|last_reserved_ip[.].*)",
-                           "directory LOGS/.*", "file LOGS/.*", "cgroup .*/TAG(/pods)?", "interface BRIDGE",
-                           "directory /var/lib/cni/(cache|results|networks)", "(file|directory) .*/daemon[.]log"}) {
+  for (const char* line :
+       {"directory LEASES/[^/]*", "file LEASES/[^/]*/(lock|last_reserved_ip[.].*)", "directory LOGS/.*", "file LOGS/.*",
+        "directory .*/root/cni", "mount tmpfs on /run/netns", "cgroup .*/TAG(/pods)?", "interface BRIDGE",
+        "directory /var/lib/cni/(cache|results|networks)", "(file|directory) .*/daemon[.]log"}) {
     std::string text = line;
     const auto replace = [&text](const std::string& what, const std::string& by) {
       const size_t at = text.find(what);
@@ -31,15 +30,6 @@ std::vector<std::regex> NotLeaks(const Place& place) {
     lines.emplace_back(text);
   }
   return lines;
-}
-
-std::vector<std::string> PluginFiles() {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(TheWorld().runfiles + "/plugins", error)) {
-    if (entry.path().extension() == ".so") found.push_back(entry.path().string());
-  }
-  return found;
 }
 
 }  // namespace
@@ -69,14 +59,15 @@ void DaemonTest::TearDown() {
 
 void DaemonTest::MakePlace() {
   static int count = 0;
-  auto place = Place::Make(absl::StrCat(TheWorld().directory, "/", ++count), PluginFiles(), options_);
+  auto place =
+      Place::Make(absl::StrCat(TheWorld().directory, "/", ++count), BuiltPlugins(TheWorld().runfiles), options_);
   ASSERT_OK(place);
   place_ = *std::move(place);
 }
 
 absl::Status DaemonTest::StartDaemon(const std::vector<std::string>& environment) {
   auto daemon =
-      DaemonProcess::Start(TheWorld().runfiles + "/core/berth", place_->config(), place_->daemon_log(), environment);
+      DaemonProcess::Start(BuiltDaemon(TheWorld().runfiles), place_->config(), place_->daemon_log(), environment);
   if (!daemon.ok()) return daemon.status();
   daemon_ = *std::move(daemon);
   client_ = std::make_unique<CriClient>(place_->socket());
@@ -129,6 +120,8 @@ cri::PodSandboxConfig DaemonTest::PodConfig(const std::string& name) const {
   config.set_hostname(name);
   config.set_log_directory(place_->logs() + "/" + name);
   config.mutable_linux()->set_cgroup_parent("/" + TheWorld().tag + "/pods");
+  // As the kubelet: a PID namespace for each container.
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(cri::CONTAINER);
   (*config.mutable_labels())["app"] = name;
   (*config.mutable_annotations())["note"] = "of " + name;
   return config;
@@ -141,7 +134,7 @@ cri::ContainerConfig DaemonTest::ContainerConfig(const std::string& name, const 
   for (const std::string& word : command) config.add_command(word);
   config.set_log_path(name + "/0.log");
   (*config.mutable_labels())["part"] = name;
-  config.mutable_linux()->mutable_security_context();
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(cri::CONTAINER);
   return config;
 }
 

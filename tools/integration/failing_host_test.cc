@@ -131,7 +131,7 @@ class BadStartTest : public DaemonTest {
   }
   // The daemon ends by itself, with an error that names the cause.
   void ExpectRefusesToStart(const std::string& cause) {
-    auto daemon = DaemonProcess::Start(TheWorld().runfiles + "/core/berth", place_->config(), place_->daemon_log());
+    auto daemon = DaemonProcess::Start(BuiltDaemon(TheWorld().runfiles), place_->config(), place_->daemon_log());
     ASSERT_OK(daemon);
     const auto status = daemon->WaitForEnd(absl::Seconds(30));
     ASSERT_OK(status);

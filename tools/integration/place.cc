@@ -1,6 +1,8 @@
 #include "tools/integration/place.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -34,6 +36,17 @@ std::string Quoted(const std::string& text) { return Json(text).dump(); }
 
 }  // namespace
 
+std::string BuiltDaemon(const std::string& runfiles) { return runfiles + "/core/berth"; }
+
+std::vector<std::string> BuiltPlugins(const std::string& runfiles) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(runfiles + "/plugins", error)) {
+    if (entry.path().extension() == ".so") found.push_back(entry.path().string());
+  }
+  return found;
+}
+
 absl::StatusOr<Place> Place::Make(const std::string& directory, const std::vector<std::string>& plugins,
                                   const PlaceOptions& options) {
   Place place;
@@ -53,39 +66,42 @@ absl::StatusOr<Place> Place::Make(const std::string& directory, const std::vecto
 }
 
 absl::Status Place::WriteConfig(const PlaceOptions& options) const {
-  return Write(config(), absl::StrCat("root = ", Quoted(root()), "\nstate = ", Quoted(state_), R"(
+  return Write(config(),
+               absl::StrCat("root = ", Quoted(root()), "\nstate = ", Quoted(state_), R"(
 [grpc]
 socket = )",
-                                      Quoted(socket()), R"(
+                            Quoted(socket()), R"(
 [log]
-level = "debug"
+level = )",
+                            Quoted(options.log_level), R"(
 [plugins]
 directories = [)",
-                                      Quoted(plugins()), R"(]
+                            Quoted(plugins()), R"(]
 [network]
 timeout_seconds = )",
-                                      options.network_timeout_seconds, R"(
+                            options.network_timeout_seconds, R"(
 [runtime]
 default_handler = )",
-                                      Quoted(options.default_handler), R"(
+                            Quoted(options.default_handler), R"(
 [runtime.handlers.crun]
 executor = "executor_oci"
 binary = )",
-                                      Quoted(options.crun), R"(
+                            Quoted(options.crun), R"(
 [runtime.handlers.runc]
 executor = "executor_oci"
 binary = )",
-                                      Quoted(options.runc), R"(
+                            Quoted(options.runc), R"(
 [plugin.registry_layout]
 directories = [)",
-                                      Quoted(images()), R"(]
+                            Quoted(images()), R"(]
 [plugin.network_cni]
 conf_dir = )",
-                                      Quoted(directory_ + "/cni/conf"), "\nbin_dirs = [",
-                                      Quoted(directory_ + "/cni/bin"), ", \"/usr/lib/cni\", \"/opt/cni/bin\"]\n"));
+                            Quoted(directory_ + "/cni/conf"), "\nbin_dirs = [",
+                            Quoted(options.cni_bin_dir.empty() ? directory_ + "/cni/bin" : options.cni_bin_dir),
+                            ", \"/usr/lib/cni\", \"/opt/cni/bin\"]\n"));
 }
 
-absl::Status Place::WriteNetwork(const PlaceOptions& options) const {
+std::string NetworkList(const PlaceOptions& options, const std::string& leases) {
   Json plugins = Json::array();
   plugins.push_back({{"type", "bridge"},
                      {"bridge", options.bridge},
@@ -93,12 +109,15 @@ absl::Status Place::WriteNetwork(const PlaceOptions& options) const {
                      {"ipMasq", false},
                      {"ipam",
                       {{"type", "host-local"},
-                       {"dataDir", leases()},
-                       {"ranges", {{{{"subnet", options.subnet}}}}},
-                       {"routes", {{{"dst", "0.0.0.0/0"}}}}}}});
+                       {"dataDir", leases},
+                       {"ranges", Json::array({Json::array({Json{{"subnet", options.subnet}}})})},
+                       {"routes", Json::array({Json{{"dst", "0.0.0.0/0"}}})}}}});
   if (options.moody_network) plugins.push_back({{"type", "moody"}});
-  const Json list = {{"cniVersion", "0.4.0"}, {"name", "berthtest"}, {"plugins", plugins}};
-  RETURN_IF_ERROR(Write(directory_ + "/cni/conf/10-berthtest.conflist", list.dump(2)));
+  return Json{{"cniVersion", "0.4.0"}, {"name", "berthtest"}, {"plugins", plugins}}.dump(2);
+}
+
+absl::Status Place::WriteNetwork(const PlaceOptions& options) const {
+  RETURN_IF_ERROR(Write(directory_ + "/cni/conf/10-berthtest.conflist", NetworkList(options, leases())));
   return Write(directory_ + "/cni/bin/moody", absl::StrReplaceAll(kMoody, {{"@MOOD@", directory_ + "/cni/mood"}}),
                0755);
 }

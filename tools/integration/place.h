@@ -13,15 +13,24 @@ namespace berth {
 
 inline constexpr char kTestImage[] = "example.org/test/busybox:1";
 
+// What Bazel built for a program that has //:berth and //plugins:all_plugins as data.
+std::string BuiltDaemon(const std::string& runfiles);
+std::vector<std::string> BuiltPlugins(const std::string& runfiles);
+
 struct PlaceOptions {
   std::string default_handler = "crun";
   std::string crun = "/usr/bin/crun", runc = "/usr/sbin/runc";
+  std::string cni_bin_dir;  // searched before the usual ones; "": none
   std::string bridge = "berthtest0";
   std::string subnet = "10.222.0.0/16";
+  std::string log_level = "debug";
   int network_timeout_seconds = 60;
   bool moody_network = false;  // a plugin at the end of the CNI chain that does what SetMood says
   std::string state;           // "": inside the place
 };
+
+// The CNI configuration list of bridge and host-local that places use.
+std::string NetworkList(const PlaceOptions& options, const std::string& leases);
 
 class Place {
  public:

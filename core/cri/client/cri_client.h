@@ -30,7 +30,7 @@ class CriClient {
   // Does not connect yet: the first call does, and later ones again if the server went away.
   explicit CriClient(const std::string& socket_path);
 
-  // OK once the server answers Version; the last error when it does not within `timeout`.
+  // OK once the server answers Version; kUnavailable when it does not within `timeout`.
   absl::Status WaitUntilServing(absl::Duration timeout);
 
 #define BERTH_CRI_UNARY(Service, Rpc)                                                                        \
@@ -132,6 +132,7 @@ class CriClient {
     return FromGrpcStatus(reader->Finish());
   }
 
+  const std::string socket_path_;
   std::unique_ptr<cri::RuntimeService::Stub> RuntimeService_stub_;
   std::unique_ptr<cri::ImageService::Stub> ImageService_stub_;
 };
