@@ -1,5 +1,6 @@
 #include "core/base/work_queue.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include <chrono>
@@ -72,8 +73,11 @@ void ThreadPool::Run() {
     task = nullptr;  // what it captured dies outside the lock
     lock.lock();
   }
-  --threads_;
+  const bool last = --threads_ == 0 && !closing_;
   gone_.notify_all();
+  lock.unlock();
+  // The work is over: what it left free in the allocator goes back to the kernel instead of counting as ours.
+  if (last) malloc_trim(0);
 }
 
 SerialQueue::SerialQueue(ThreadPool* pool) : pool_(pool) {}
