@@ -67,7 +67,7 @@ Descriptor ReadDescriptor(const JsonReader& object) {
 // What both kinds of document begin with.
 std::string ReadDocumentType(const JsonReader& document, absl::string_view served_as) {
   if (document.Int("schemaVersion") != 2) document.Fail("schemaVersion", "must be 2");
-  const std::string named = document.String("mediaType");
+  std::string named = document.String("mediaType");
   if (!named.empty() && !served_as.empty() && served_as != named) {
     document.Fail("mediaType", absl::StrCat("is ", named, " but was served as ", served_as));
   }
