@@ -65,9 +65,9 @@ absl::Status CheckFile(const std::string& path, const std::string& resolved, uid
   const bool has = std::find(exports->begin(), exports->end(), BERTH_MODULE_SYMBOL) != exports->end();
   if (!has) return Refuse(path, absl::StrCat("it does not export ", BERTH_MODULE_SYMBOL));
   if (exports->size() > 1) {
-    std::vector<std::string> some(exports->begin(), exports->begin() + std::min<size_t>(exports->size(), 4));
+    std::vector<std::string> some(exports->begin(), exports->begin() + std::min<size_t>(exports->size(), 8));
     return Refuse(path, absl::StrCat("it exports ", exports->size(), " symbols instead of ", BERTH_MODULE_SYMBOL,
-                                     " alone: ", absl::StrJoin(some, ", "), exports->size() > 4 ? ", ..." : ""));
+                                     " alone: ", absl::StrJoin(some, ", "), exports->size() > 8 ? ", ..." : ""));
   }
   return absl::OkStatus();
 }

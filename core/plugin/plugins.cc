@@ -58,8 +58,6 @@ class Plugins::Impl {
     const std::lock_guard lock(*starting_);
     for (auto& [name, entry] : modules_) {
       if (entry.module.table.shutdown != nullptr) entry.module.table.shutdown();
-      // The code stays and may use its host even now: a host is never taken away.
-      static_cast<void>(entry.host.release());
     }
   }
 
@@ -188,10 +186,7 @@ class Plugins::Impl {
     if (module.table.init != nullptr) {
       const absl::Status status =
           CallPlugin(name, [&](berth_error* err) { return module.table.init(host->raw(), err); });
-      if (!status.ok()) {
-        static_cast<void>(host.release());  // it may have kept the pointer
-        return Annotate(status, absl::StrCat("initialise plugin ", path));
-      }
+      if (!status.ok()) return Annotate(status, absl::StrCat("initialise plugin ", path));
     }
     return Entry{std::move(module), std::move(host)};
   }

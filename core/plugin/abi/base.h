@@ -270,7 +270,8 @@ typedef struct berth_module {
   uint32_t flags;                /* 0 */
   const char* name;              /* [required] [a-z0-9_-]{1,64}, NUL-terminated: the key in the configuration */
   const char* version;           /* [required] at most 64 bytes, NUL-terminated */
-  /* Before anything else, once; `host` has no configuration. A code disables the module. [main] */
+  /* Before anything else, once; `host` has no configuration and stays until shutdown() has returned. A code disables
+   * the module. [main] */
   int32_t (*init)(const berth_host* host, berth_error* err);
   /* No operation will be started any more: stop work in the background. Calls in flight go on. [main] */
   void (*drain)(void);

@@ -20,7 +20,7 @@ int32_t Create(const berth_host*, void** out, berth_error*) {
 }
 void Destroy(void*) {}
 int32_t Root(void*, const berth_str_sink* out, berth_error*) {
-  out->put(out->ctx, Str("/hostile"));
+  out->put(out->ctx, {"/hostile", 8});
   return BERTH_OK;
 }
 
@@ -90,7 +90,7 @@ int32_t Stat(void*, const berth_call*, berth_str key, const berth_snapshot_info_
   return BERTH_OK;
 }
 int32_t Walk(void*, const berth_call*, const berth_snapshot_info_sink* each, berth_error*) {
-  const berth_snapshot_info info{sizeof(info), 0, Str("../../etc")};
+  const berth_snapshot_info info{sizeof(info), 0, {"../../etc", 9}};
   each->put(each->ctx, &info);
   return BERTH_OK;
 }
