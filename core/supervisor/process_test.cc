@@ -7,7 +7,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <set>
+#include <algorithm>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -382,6 +382,19 @@ TEST_F(ProcessTest, FullDiskDropsLinesAndCounts) {
   EXPECT_NEAR(static_cast<double>(lines + (*supervisor_->List(Within(5)))[0].log_drops), 20000, 1);
   ASSERT_TRUE(supervisor_->Forget(Within(5), "c1", "").ok());
   ASSERT_EQ(system(("umount " + Path("small")).c_str()), 0);
+}
+
+TEST_F(ProcessTest, LogKeepsEveryLineOfAFastWriter) {
+  constexpr int kLines = 500000;
+  ASSERT_GT(Create("c1", absl::StrCat("yes ", std::string(99, 'x'), " | head -n ", kLines)), 0);
+  int64_t start = MonotonicNanos();
+  Start("c1");
+  ASSERT_TRUE(events_.WaitForExit("c1").has_value());
+  printf("%ld MB/s\n", static_cast<long>(kLines * 100LL * 1000 / (MonotonicNanos() - start)));
+  auto log = ReadFile(Path("c1.log"), 200 << 20);
+  ASSERT_TRUE(log.ok()) << log.status();
+  EXPECT_EQ(std::count(log->begin(), log->end(), '\n'), kLines);
+  EXPECT_EQ(log->size(), kLines * (100u + 40u));
 }
 
 TEST_F(ProcessTest, ContainerWithATerminal) {

@@ -29,8 +29,10 @@ struct Helper {
 };
 
 Error MakeProgram(UniqueFd* out) {
-  UniqueFd memfd(memfd_create("berth-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!memfd) return Errno("memfd_create for the pod's init");
+  constexpr unsigned kExec = 0x10;  // MFD_EXEC, Linux 6.3: vm.memfd_noexec=1 asks for it, older kernels refuse it
+  UniqueFd memfd(memfd_create("berth-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | kExec));
+  if (!memfd && errno == EINVAL) memfd.reset(memfd_create("berth-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memfd) return Errno("memfd_create for the pod's init (vm.memfd_noexec=2 forbids it)");
   size_t size = static_cast<size_t>(berth_pod_init_end - berth_pod_init_begin);
   if (write(memfd.get(), berth_pod_init_begin, size) != static_cast<ssize_t>(size) || fchmod(memfd.get(), 0555) != 0) {
     return Errno("write the pod's init");

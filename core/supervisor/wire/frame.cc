@@ -16,7 +16,9 @@ namespace {
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 bool BodyToMemfd(const std::string& body, UniqueFd* out) {
-  UniqueFd memfd(memfd_create("berth-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  constexpr unsigned kNoExec = 0x8;  // MFD_NOEXEC_SEAL, Linux 6.3: vm.memfd_noexec=2 allows nothing else
+  UniqueFd memfd(memfd_create("berth-message", MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExec));
+  if (!memfd && errno == EINVAL) memfd.reset(memfd_create("berth-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memfd) return false;
   for (size_t done = 0; done < body.size();) {
     ssize_t n = write(memfd.get(), body.data() + done, body.size() - done);
