@@ -50,7 +50,7 @@ struct StdioPlan {
   std::string log_path;  // absolute, parents exist; "" = output is drained and discarded
   bool terminal = false;
   bool stdin_open = false;  // CRI `stdin`: a held pipe; else /dev/null
-  bool stdin_once = false;  // CRI `stdin_once`: the pipe closes when the first attach ends
+  bool stdin_once = false;  // CRI `stdin_once`: for attach, which this version of the supervisor does not have
 };
 
 struct ContainerPrepare {

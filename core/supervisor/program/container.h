@@ -59,7 +59,7 @@ struct Mounter {
 struct Container {
   std::string id;
   Process process;
-  bool terminal = false, stdin_once = false;
+  bool terminal = false;
   Mounter mounter;
   Console console;
   UniqueFd stdin_hold;  // our end of its standard input

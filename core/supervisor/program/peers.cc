@@ -50,6 +50,8 @@ void Peers::Close() {
 
 void Peers::Accept() {
   UniqueFd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  // The connection stays in the queue when there is no descriptor for it: don't spin on it.
+  if (!socket && (errno == EMFILE || errno == ENFILE)) usleep(10000);
   if (!socket || peers_.size() >= kMaxPeers || !IsRoot(socket.get())) return;
   auto peer = std::make_unique<Peer>();
   uint64_t id = peer->id = next_id_++;

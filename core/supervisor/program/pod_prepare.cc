@@ -101,7 +101,6 @@ Error Pod::MakeContainer(Waiting from, const wire::PrepareContainer& m) {
   auto container = std::make_unique<Container>();
   container->id = m.id;
   container->terminal = m.terminal;
-  container->stdin_once = m.stdin_once;
   BERTH_TRY(container->log.Open(m.log_path, m.terminal));
   if (m.terminal) BERTH_TRY(container->console.Listen(parts_.directory.get(), parts_.spec.directory));
   ChildStreams child;
