@@ -41,16 +41,33 @@ TEST_F(ContainerTest, SeesItsOwnNamespacesAndFiles) {
   EXPECT_EQ(lines[8], "64");
 }
 
-TEST_F(ContainerTest, HasTheDefaultsOfAnUnprivilegedContainer) {
-  const std::string seen = OutputOf(
-      "grep -E '^(CapEff|Seccomp):' /proc/self/status; mount -t tmpfs t /mnt 2>&1; cat /proc/kcore | head -c 1 | wc -c;"
-      "echo 1 > /proc/sys/kernel/panic; echo rc=$?; ls /dev | tr '\\n' ' '");
+TEST_F(ContainerTest, IsConfinedAsTheKubeletAsks) {
+  pod_config_ = PodConfig("one");
+  const auto pod = RunPod(pod_config_);
+  ASSERT_OK(pod);
+  cri::ContainerConfig config = ShellConfig(
+      "main",
+      "grep -E '^(CapEff|Seccomp|NoNewPrivs):' /proc/self/status; mount -t tmpfs t /tmp 2>&1; wc -c < /proc/version;"
+      "(echo 0 > /proc/sys/net/ipv4/ip_forward) 2>/dev/null; echo rc=$?; ls /dev | tr '\\n' ' '");
+  auto* security = config.mutable_linux()->mutable_security_context();
+  security->mutable_seccomp()->set_profile_type(cri::SecurityProfile::RuntimeDefault);
+  security->set_no_new_privs(true);
+  security->add_masked_paths("/proc/version");
+  security->add_readonly_paths("/proc/sys");
+  const auto container = Create(*pod, pod_config_, config);
+  ASSERT_OK(container);
+  ASSERT_OK(StartContainer(*container));
+  ASSERT_OK(WaitFor(*container, cri::CONTAINER_EXITED));
+  std::string seen;
+  for (const LogLine& line : ReadLog(pod_config_, "main")) seen += line.text + "\n";
   EXPECT_THAT(seen, HasSubstr("CapEff:\t00000000a80425fb"));
   EXPECT_THAT(seen, HasSubstr("Seccomp:\t2"));
-  EXPECT_THAT(seen, HasSubstr("ermission denied"));
-  EXPECT_THAT(seen, Not(HasSubstr("rc=0")));
+  EXPECT_THAT(seen, HasSubstr("NoNewPrivs:\t1"));
+  EXPECT_THAT(seen, HasSubstr("ermission denied")) << "mounted a file system";
+  EXPECT_THAT(seen, HasSubstr("\n0\nrc=1\n")) << "/proc/version is not masked, or /proc/sys is writable";
   EXPECT_THAT(seen, HasSubstr("null"));
   EXPECT_THAT(seen, Not(HasSubstr("mem ")));
+  ASSERT_OK(RemovePod(*pod));
 }
 
 TEST_F(ContainerTest, RunsAsTheUserAskedFor) {

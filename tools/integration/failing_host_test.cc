@@ -2,6 +2,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "core/base/file.h"
@@ -100,8 +102,14 @@ class FullDiskTest : public DaemonTest {
     NoteWhatExists();
   }
   void TearDown() override {
+    // The daemon's last write is behind us, and the place can be removed.
+    if (daemon_.pid() != 0) {
+      ExpectNothingLeft();
+      client_.reset();
+      EXPECT_OK(daemon_.Terminate(absl::Seconds(30)));
+    }
+    EXPECT_EQ(umount(place_->root().c_str()), 0);
     DaemonTest::TearDown();
-    umount2(place_->root().c_str(), MNT_DETACH);
   }
 };
 
@@ -154,23 +162,36 @@ TEST_F(BadStartTest, ConfigurationWithFaults) {
   ExpectRefusesToStart("grpc2");
 }
 
-TEST_F(BadStartTest, FilesThatAreNoPluginsAreNamedAndLeftOut) {
-  ASSERT_OK(WriteFileAtomic(place_->plugins() + "/text.so", "this is no shared object", 0755, Durability::kVolatile));
-  ASSERT_OK(WriteFileAtomic(place_->plugins() + "/empty.so", "", 0755, Durability::kVolatile));
-  const auto libz = ReadFile("/lib/x86_64-linux-gnu/libz.so.1", 4 << 20);
-  if (libz.ok()) {
-    ASSERT_OK(WriteFileAtomic(place_->plugins() + "/foreign.so", *libz, 0755, Durability::kVolatile));
+TEST_F(BadStartTest, AFileThatIsNoPluginCostsItsHandlerOnly) {
+  std::string config = ReadFile(place_->config()).value_or("");
+  const std::map<std::string, std::string> files = {
+      {"text", "this is no shared object"},
+      {"empty", ""},
+      {"foreign", ReadFile("/lib/x86_64-linux-gnu/libz.so.1", 4 << 20).value_or("")},
+      {"open", "writable by everybody"},
+  };
+  for (const auto& [name, content] : files) {
+    const std::string path = absl::StrCat(place_->plugins(), "/", name, ".so");
+    ASSERT_OK(WriteFileAtomic(path, content, 0755, Durability::kVolatile));
+    if (name == "open") {
+      ASSERT_EQ(chmod(path.c_str(), 0777), 0);
+    }
+    absl::StrAppend(&config, "\n[runtime.handlers.", name, "]\nexecutor = \"", name, "\"\n");
   }
-  ASSERT_OK(WriteFileAtomic(place_->plugins() + "/open.so", "x", 0755, Durability::kVolatile));
-  ASSERT_EQ(chmod((place_->plugins() + "/open.so").c_str(), 0777), 0);
+  ASSERT_OK(WriteFileAtomic(place_->config(), config, 0644, Durability::kVolatile));
   ASSERT_OK(StartDaemon());
-  for (const char* name : {"text.so", "empty.so", "open.so"}) EXPECT_THAT(DaemonLog(), HasSubstr(name));
-  if (libz.ok()) {
-    EXPECT_THAT(DaemonLog(), HasSubstr("foreign.so"));
-  }
   ASSERT_NO_FATAL_FAILURE(PullTestImage());
+  for (const auto& [name, content] : files) {
+    EXPECT_THAT(DaemonLog(), HasSubstr(absl::StrCat("/", name, ".so")));
+    EXPECT_CODE(RunPod(PodConfig("bad"), name), kInvalidArgument);
+  }
   RunOne("true");
   EXPECT_OK(RemovePod(pod_));
+}
+
+TEST_F(BadStartTest, ADefaultHandlerWithoutItsPluginEndsTheStart) {
+  ASSERT_OK(WriteFileAtomic(place_->plugins() + "/executor_oci.so", "no plugin", 0755, Durability::kVolatile));
+  ExpectRefusesToStart("executor_oci.so");
 }
 
 TEST_F(BadStartTest, TwoDaemonsDoNotShareAStore) {
