@@ -167,8 +167,8 @@ class Supervisor {
   // kAlreadyExists for an id that is prepared or runs; one that failed or exited is replaced.
   virtual absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare) = 0;
 
-  // Pipes for one Run(kExec). kNotFound: no such container runs. One that was prepared by a daemon that has gone is
-  // dropped when the next one connects; one that it left running is in List, to be killed or kept.
+  // Pipes for one Run(kExec). kNotFound: no such container runs. One whose daemon hangs up before Run
+  // is dropped; one that it left running is in List, to be killed or kept.
   virtual absl::StatusOr<PreparedExec> PrepareExec(const Call& call, const ExecPrepare& prepare) = 0;
 
   // Runs a command to its end, in its own process group, killed by SIGKILL at the deadline or when cancelled

@@ -264,6 +264,7 @@ TEST_F(ProcessTest, ExecPreparedByADeadDaemonIsDropped) {
   ASSERT_TRUE(supervisor_->PrepareExec(Within(10), prepare).ok());
   EXPECT_EQ(supervisor_->List(Within(5))->size(), 2u);
   Reconnect();
+  for (int i = 0; i < 300 && supervisor_->List(Within(5))->size() != 1; ++i) usleep(10000);
   EXPECT_EQ(supervisor_->List(Within(5))->size(), 1u);
   EXPECT_EQ(CountDescriptors(supervisor_->pid()), descriptors);
 }

@@ -133,6 +133,7 @@ void Peers::Drop(uint64_t id) {
   for (size_t i = 0; i < peers_.size(); ++i) {
     if (peers_[i]->id != id) continue;
     peers_.erase(peers_.begin() + static_cast<long>(i));
+    dropped_ = true;
     return;
   }
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/unique_fd.h"
@@ -31,7 +32,8 @@ class Peers {
   void Broadcast(const wire::Frame& frame);
   void SetGreeted(uint64_t peer);
   bool Greeted(uint64_t peer) const;
-  bool empty() const { return peers_.empty(); }
+  // Whether a peer has gone since the last call.
+  bool TakeDropped() { return std::exchange(dropped_, false); }
 
  private:
   struct Peer {
@@ -54,6 +56,7 @@ class Peers {
   UniqueFd listener_;
   Watch watch_;
   uint64_t next_id_ = 1;
+  bool dropped_ = false;
   std::vector<std::unique_ptr<Peer>> peers_;
 };
 

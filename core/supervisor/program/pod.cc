@@ -58,6 +58,7 @@ void Pod::Serve() {
     loop_.RunOnce(NextDeadline());
     CheckDeadlines();
     TellDrops();
+    if (peers_.TakeDropped()) DropOrphanedExecs();
   }
   EndInit();
   if (shutdown_.request != 0) ReplyOk(shutdown_);
@@ -93,7 +94,6 @@ bool Pod::OnHello(Waiting from, wire::Frame&& frame) {
   reply.build_id = parts_.spec.build_id;
   reply.pid = getpid();
   reply.init_pid = parts_.init_pid;
-  DropOrphanedExecs();
   peers_.SetGreeted(from.peer);
   Reply(from, reply);
   Replay(from.peer);
