@@ -69,14 +69,14 @@ TEST_F(HostilePeerTest, BodyOfAnotherMessage) {
 }
 
 TEST_F(HostilePeerTest, DescriptorsNobodyAskedFor) {
-  size_t before = CountDescriptors(supervisor_->pid());
+  size_t before = Descriptors();
   UniqueFd fd = ConnectAndGreet();
   wire::Frame frame = wire::MakeFrame(wire::Type::kList, 2, wire::Empty());
   frame.descriptors.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
   Send(fd.get(), std::move(frame));
   EXPECT_TRUE(HungUp(fd.get()));
-  for (int i = 0; i < 300 && CountDescriptors(supervisor_->pid()) != before; ++i) usleep(10000);
-  EXPECT_EQ(CountDescriptors(supervisor_->pid()), before);
+  for (int i = 0; i < 300 && Descriptors() != before; ++i) usleep(10000);
+  EXPECT_EQ(Descriptors(), before);
 }
 
 TEST_F(HostilePeerTest, UnknownRequestIsAnsweredAsSuch) {
@@ -107,7 +107,7 @@ TEST_F(HostilePeerTest, PeerThatDoesNotReadIsDropped) {
 
 TEST_F(HostilePeerTest, MutatedRequests) {
   std::mt19937 random(99);
-  size_t descriptors = CountDescriptors(supervisor_->pid());
+  size_t descriptors = Descriptors();
   wire::Run run;
   run.purpose = wire::kCreate;
   run.container_id = "c";
@@ -143,8 +143,9 @@ TEST_F(HostilePeerTest, MutatedRequests) {
   for (const SupervisedProcess& p : *list) {
     EXPECT_TRUE(supervisor_->Forget(Within(5), p.container_id, "").ok()) << p.container_id;
   }
-  for (int i = 0; i < 500 && CountDescriptors(supervisor_->pid()) != descriptors; ++i) usleep(10000);
-  EXPECT_EQ(CountDescriptors(supervisor_->pid()), descriptors);
+  for (int i = 0; i < 500 && Descriptors() != descriptors; ++i) usleep(10000);
+  EXPECT_EQ(Descriptors(), descriptors);
+  for (int i = 0; i < 500 && !ChildrenOf(supervisor_->pid()).empty(); ++i) usleep(10000);
   EXPECT_TRUE(ChildrenOf(supervisor_->pid()).empty());
 }
 

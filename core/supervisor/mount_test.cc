@@ -116,7 +116,7 @@ TEST_F(MountTest, ErrorsSayWhatFailed) {
 }
 
 TEST_F(MountTest, ForgottenPreparationLeavesNothing) {
-  size_t mounts = CountMounts(), descriptors = CountDescriptors(supervisor_->pid());
+  size_t mounts = CountMounts(), descriptors = Descriptors();
   {
     auto prepared = supervisor_->PrepareContainer(Within(10), Prepare("c1"));
     ASSERT_TRUE(prepared.ok());
@@ -126,7 +126,7 @@ TEST_F(MountTest, ForgottenPreparationLeavesNothing) {
   for (int i = 0; i < 300 && !ChildrenOf(supervisor_->pid()).empty(); ++i) usleep(10000);
   EXPECT_TRUE(ChildrenOf(supervisor_->pid()).empty());
   EXPECT_EQ(CountMounts(), mounts);
-  EXPECT_EQ(CountDescriptors(supervisor_->pid()), descriptors);
+  EXPECT_EQ(Descriptors(), descriptors);
 }
 
 TEST_F(MountTest, DeadChildOfAPreparedContainerIsNoticed) {

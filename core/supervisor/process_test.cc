@@ -187,7 +187,7 @@ TEST_F(ProcessTest, PidFileThatNamesAStranger) {
 TEST_F(ProcessTest, ShortExecsLoseNoExitCode) {
   ASSERT_GT(Create("c1", "exec sleep 4711"), 0);
   Start("c1");
-  size_t descriptors = CountDescriptors(supervisor_->pid());
+  size_t descriptors = Descriptors();
   for (int round = 0; round < 60; round += 4) {
     std::vector<std::thread> threads;
     for (int i = round; i < round + 4; ++i) {
@@ -212,7 +212,8 @@ TEST_F(ProcessTest, ShortExecsLoseNoExitCode) {
   }
   EXPECT_EQ(supervisor_->List(Within(5))->size(), 1u) << "acknowledged execs are forgotten";
   EXPECT_TRUE(ReadExitRecords(spec_.directory)->empty());
-  EXPECT_EQ(CountDescriptors(supervisor_->pid()), descriptors);
+  EXPECT_EQ(Descriptors(), descriptors);
+  for (int i = 0; i < 300 && ChildrenOf(supervisor_->pid()).size() != 1; ++i) usleep(10000);
   EXPECT_EQ(ChildrenOf(supervisor_->pid()).size(), 1u);
 }
 
@@ -257,7 +258,7 @@ TEST_F(ProcessTest, ExecThatNeverStarted) {
 
 TEST_F(ProcessTest, ExecPreparedByADeadDaemonIsDropped) {
   ASSERT_GT(Create("c1", "exec sleep 4711"), 0);
-  size_t descriptors = CountDescriptors(supervisor_->pid());
+  size_t descriptors = Descriptors();
   ExecPrepare prepare;
   prepare.container_id = "c1";
   prepare.exec_id = "e1";
@@ -266,7 +267,7 @@ TEST_F(ProcessTest, ExecPreparedByADeadDaemonIsDropped) {
   Reconnect();
   for (int i = 0; i < 300 && supervisor_->List(Within(5))->size() != 1; ++i) usleep(10000);
   EXPECT_EQ(supervisor_->List(Within(5))->size(), 1u);
-  EXPECT_EQ(CountDescriptors(supervisor_->pid()), descriptors);
+  EXPECT_EQ(Descriptors(), descriptors);
 }
 
 TEST_F(ProcessTest, ExecIsKilledWithItsGroup) {

@@ -192,6 +192,11 @@ SupervisedCommand SupervisorTest::ExecCommand(const std::string& id, const std::
   return command;
 }
 
+size_t SupervisorTest::Descriptors() {
+  EXPECT_TRUE(supervisor_->List(Within(5)).ok());
+  return CountDescriptors(supervisor_->pid());
+}
+
 std::string SupervisorTest::LogOf(const std::string& id) const { return ReadText(Path(absl::StrCat(id, ".log"))); }
 
 std::vector<std::string> Executor(const std::string& pid_file, const std::string& console, const std::string& script) {

@@ -56,6 +56,8 @@ class SupervisorTest : public testing::Test {
   void Start(const std::string& id);
   SupervisedCommand CreateCommand(const std::string& id, const std::string& script) const;
   SupervisedCommand ExecCommand(const std::string& id, const std::string& exec, const std::string& script) const;
+  // Open in the supervisor once it is done with what it answered last.
+  size_t Descriptors();
   std::string LogOf(const std::string& id) const;
   std::string Path(const std::string& name) const { return dir_ + "/" + name; }
 
