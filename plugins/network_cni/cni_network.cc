@@ -230,6 +230,7 @@ Status CniNetwork::Gc(const Call& call, const std::vector<std::string>& valid_po
   const LoadedConfigs loaded = LoadConfigs(options_.conf_dir, options_.max_conf_num);
   for (size_t i = 0; i < loaded.networks.size(); ++i) {
     std::vector<std::pair<std::string, std::string>> attachments;
+    attachments.reserve(valid.size());
     for (const std::string& id : valid) attachments.emplace_back(id, InterfaceName(i));
     const Status status = CollectGarbage(runner_, call, loaded.networks[i], attachments);
     if (first.ok()) first = status;

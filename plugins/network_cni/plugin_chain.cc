@@ -7,7 +7,6 @@ namespace {
 
 using json::Value;
 using sdk::Call;
-using sdk::Result;
 using sdk::Status;
 
 // The plugin's configuration as the specification wants it on standard input.

@@ -12,7 +12,6 @@ using json::Value;
 using sdk::InvalidArgument;
 using sdk::PodNetwork;
 using sdk::Result;
-using sdk::Status;
 
 constexpr char kIngress[] = "kubernetes.io/ingress-bandwidth";
 constexpr char kEgress[] = "kubernetes.io/egress-bandwidth";

@@ -14,7 +14,7 @@ std::string Layer() { return std::string(300, 'a') + std::string(300, 'b'); }
 
 ConfigValue::Table Configured(const std::string& directory) {
   ConfigValue::Table config;
-  config["directories"] = ConfigValue(ConfigValue::Array{ConfigValue(directory)});
+  config["directories"].value = ConfigValue::Array{ConfigValue{directory}};
   return config;
 }
 

@@ -16,7 +16,6 @@ using json::Value;
 using sdk::DataLoss;
 using sdk::InvalidArgument;
 using sdk::Result;
-using sdk::Status;
 
 constexpr size_t kMaxArchiveImages = 256;  // each has a configuration to read
 constexpr char kManifestType[] = "application/vnd.docker.distribution.manifest.v2+json";

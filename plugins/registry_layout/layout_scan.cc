@@ -12,7 +12,6 @@ namespace berth::registry_layout {
 namespace {
 
 using sdk::Result;
-using sdk::Status;
 using sdk::UniqueFd;
 
 constexpr std::string_view kCompressed[] = {".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2"};

@@ -207,8 +207,7 @@ class TarReader {
     std::string name = pending_.name ? *pending_.name : HeaderName(block);
     if (name.size() > limits_.name) return ResourceExhausted(Here() + "a name of more bytes than allowed");
     // ".." is refused here although nothing is ever written by these names: no honest image archive has it.
-    const std::optional<std::string> clean =
-        name.find("..") == std::string::npos || !HasDotDot(name) ? CleanPath("", name) : std::nullopt;
+    const std::optional<std::string> clean = HasDotDot(name) ? std::nullopt : CleanPath("", name);
     if (!clean) return InvalidArgument(Here() + "the name " + Quoted(name) + " leads out of the archive");
     if (clean->empty()) return {};  // "./"
     TarIndex::Member member;
@@ -229,7 +228,7 @@ class TarReader {
   }
 
   static std::string HeaderName(const Block& block) {
-    const std::string name(Text(block, kName));
+    std::string name(Text(block, kName));
     // Only POSIX ustar has a prefix; GNU keeps times there.
     if (Raw(block, kMagic) != std::string_view("ustar\0", 6)) return name;
     const std::string_view prefix = Text(block, kPrefix);
