@@ -78,6 +78,16 @@ absl::Status CgroupTree::Make(const std::string& path) const {
   return absl::OkStatus();
 }
 
+absl::Status CgroupTree::Join(const std::string& path, pid_t pid) const {
+  RETURN_IF_ERROR(Failpoint("cgroup.join"));
+  for (const std::string& hierarchy : hierarchies_) {
+    const std::string file = absl::StrCat(hierarchy, path, "/cgroup.procs");
+    ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(file, O_WRONLY));
+    RETURN_IF_ERROR(Annotate(WriteAll(fd.get(), absl::StrCat(pid)), absl::StrCat("move process ", pid, " to ", file)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CgroupTree::Remove(const std::string& path) const {
   absl::Status first = Failpoint("cgroup.remove");
   for (const std::string& hierarchy : hierarchies_) {

@@ -2,6 +2,8 @@
 #ifndef BERTH_CORE_POD_CGROUP_H_
 #define BERTH_CORE_POD_CGROUP_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +24,8 @@ class CgroupTree {
 
   // Makes `path` (as in CRI's cgroup_parent) in every hierarchy, parents too.
   absl::Status Make(const std::string& path) const;
+  // Moves a process into the group, in every hierarchy.
+  absl::Status Join(const std::string& path, pid_t pid) const;
   // Removes the group itself, in every hierarchy. OK if it is gone.
   absl::Status Remove(const std::string& path) const;
   bool Exists(const std::string& path) const;

@@ -1,6 +1,7 @@
 #include "core/pod/cgroup.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,29 @@ TEST(CgroupTreeTest, MakesAndRemovesAGroupInEveryHierarchy) {
   EXPECT_TRUE(tree->Remove(parent).ok());
   EXPECT_TRUE(tree->Remove(parent).ok()) << "removing again";
   EXPECT_FALSE(tree->Exists(parent));
+}
+
+TEST(CgroupTreeTest, MovesAProcess) {
+  auto tree = CgroupTree::Detect();
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  const std::string group = absl::StrCat("/berth_test_join_", getpid());
+  ASSERT_TRUE(tree->Make(group).ok());
+  int hold[2];
+  ASSERT_EQ(pipe(hold), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte;
+    close(hold[1]);
+    _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+  }
+  EXPECT_TRUE(tree->Join(group, child).ok());
+  EXPECT_NE(ReadFile(absl::StrCat("/proc/", child, "/cgroup"))->find(group), std::string::npos);
+  EXPECT_FALSE(tree->Remove(group).ok()) << "somebody is in it";
+  close(hold[1]);
+  waitpid(child, nullptr, 0);
+  close(hold[0]);
+  EXPECT_TRUE(tree->Remove(group).ok());
+  EXPECT_FALSE(tree->Join(group, getpid()).ok()) << "it is gone";
 }
 
 TEST(CgroupTreeTest, SaysWhenNothingIsMounted) {

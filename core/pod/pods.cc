@@ -129,6 +129,10 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   RETURN_IF_ERROR(WritePodFiles(PodPaths(env_.config->state, record.id()), config));
   if (!config.log_directory().empty()) RETURN_IF_ERROR(MakeDirs(config.log_directory(), 0755));
   RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(record)));
+  if (record.init_pid() > 0) {
+    // Containers see its cgroup in /proc/1/cgroup: it shall be the pod's, not the daemon's.
+    RETURN_IF_ERROR(env_.cgroups->Join(SandboxCgroup(record), record.init_pid()));
+  }
   if (!record.netns_path().empty()) {
     ASSIGN_OR_RETURN(auto attachments, env_.networks->Setup(DescribeNetwork(record, config)));
     for (state::v1::NetworkAttachment& attachment : attachments) {
