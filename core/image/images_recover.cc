@@ -1,0 +1,96 @@
+// Images::Recover: records and trees agree again after whatever has happened.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/image/images.h"
+#include "core/image/images_state.h"
+
+namespace berth {
+
+absl::Status Images::Recover(const Call& call, const std::set<std::string>& container_keys) {
+  std::set<std::string> existing;
+  RETURN_IF_ERROR(
+      Annotate(state_->options.snapshotter->Walk(call, [&](const SnapshotInfo& info) { existing.insert(info.key); }),
+               "list snapshots"));
+  RETURN_IF_ERROR(state_->DropBroken(existing));
+  std::vector<std::string> unowned;
+  {
+    const std::lock_guard<std::mutex> lock(state_->mutex);
+    unowned = state_->table.Unowned();
+  }
+  for (const std::string& id : unowned) RETURN_IF_ERROR(state_->Forget(call, id));
+  state_->FreeLayers(call);
+  return state_->Sweep(call, container_keys);
+}
+
+// Records whose trees are gone: the disk was changed behind our back. Better no image than one with holes; the kubelet
+// pulls it again.
+absl::Status Images::State::DropBroken(const std::set<std::string>& existing) {
+  const std::lock_guard<std::mutex> writing(write_mutex);
+  const std::vector<std::string> missing = layers.DropMissing(existing);
+  if (missing.empty()) return absl::OkStatus();
+  Transaction change;
+  for (const std::string& chain_id : missing) {
+    LogError("the files of a layer are gone", {{"layer", chain_id}});
+    change.Delete(Table::kLayers, absl::StrCat(options.snapshotter_name, " ", chain_id));
+  }
+  std::vector<state::v1::Image> broken;
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (const std::string& id : table.Ids()) {
+      const auto row = table.Row(id);
+      const std::vector<std::string> chain_ids = ChainIdsOf(*row);
+      const bool whole = std::all_of(chain_ids.begin(), chain_ids.end(),
+                                     [this](const std::string& chain_id) { return layers.Has(chain_id); });
+      if (!whole) broken.push_back(*row);
+    }
+  }
+  for (const auto& row : broken) change.Delete(Table::kImages, row.id());
+  RETURN_IF_ERROR(options.store->Commit(change, Durability::kDurable));
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (const auto& row : broken) {
+    LogError("an image is forgotten because layers of it are gone", {{"id", row.id()}});
+    layers.RemoveImage(ChainIdsOf(row));
+    table.Drop(row.id());
+  }
+  return absl::OkStatus();
+}
+
+// What no record owns: half-made layers, and those whose removal a crash has interrupted.
+absl::Status Images::State::Sweep(const Call& call, const std::set<std::string>& container_keys) {
+  const std::set<std::string> ours = layers.Keys();
+  std::vector<std::string> strays;
+  RETURN_IF_ERROR(options.snapshotter->Walk(call, [&](const SnapshotInfo& info) {
+    if (ours.count(info.key) == 0 && container_keys.count(info.key) == 0) strays.push_back(info.key);
+  }));
+  // A snapshotter may refuse to remove a parent before its children: go round until nothing moves.
+  for (bool moved = true; moved && !strays.empty();) {
+    std::vector<std::string> left;
+    for (const std::string& key : strays) {
+      const absl::Status removed = options.snapshotter->Remove(call, key);
+      if (removed.ok() || absl::IsNotFound(removed)) continue;
+      LogWarn("remove a snapshot that no record owns", {{"snapshot", key}, {"error", removed.ToString()}});
+      left.push_back(key);
+    }
+    moved = left.size() < strays.size();
+    strays = std::move(left);
+  }
+  Transaction done;
+  RETURN_IF_ERROR(options.store->ForEach(Table::kIntents, [&](absl::string_view key, absl::string_view data) {
+    state::v1::Intent intent;
+    const bool mine =
+        intent.ParseFromArray(data.data(), static_cast<int>(data.size())) &&
+        intent.snapshotter() == options.snapshotter_name &&
+        (intent.kind() == state::v1::Intent::UNPACK_LAYER || intent.kind() == state::v1::Intent::REMOVE_SNAPSHOT);
+    if (mine && std::find(strays.begin(), strays.end(), intent.target()) == strays.end())
+      done.Delete(Table::kIntents, key);
+    return absl::OkStatus();
+  }));
+  if (!done.empty()) RETURN_IF_ERROR(options.store->Commit(done, Durability::kVolatile));
+  return options.snapshotter->Cleanup(call);
+}
+
+}  // namespace berth

@@ -1,0 +1,79 @@
+// What Images is made of. Only its own sources include this.
+#ifndef BERTH_CORE_IMAGE_IMAGES_STATE_H_
+#define BERTH_CORE_IMAGE_IMAGES_STATE_H_
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/unique_fd.h"
+#include "core/base/work_queue.h"
+#include "core/image/image_table.h"
+#include "core/image/images.h"
+#include "core/image/layer_table.h"
+#include "core/image/pull_operation.h"
+#include "core/image/reference.h"
+
+namespace berth {
+
+inline constexpr size_t kMaxPulls = 16;  // at a time; more of them wait
+
+inline std::string LayerRowKey(const state::v1::Layer& layer) {
+  return absl::StrCat(layer.snapshotter(), " ", layer.chain_id());
+}
+
+inline std::vector<std::string> ChainIdsOf(const state::v1::Image& row) {
+  return {row.chain_ids().begin(), row.chain_ids().end()};
+}
+
+inline void SignalEvent(int event_fd) {
+  const uint64_t one = 1;
+  (void)!write(event_fd, &one, sizeof(one));
+}
+
+struct Images::State {
+  explicit State(ImagesOptions o, std::set<std::string> pinned) : options(std::move(o)), table(std::move(pinned)) {}
+
+  // Calls of Pull that share one operation.
+  struct Flight {
+    UniqueFd done{eventfd(0, EFD_CLOEXEC)}, cancel{eventfd(0, EFD_CLOEXEC)};
+    int waiters = 0;  // guarded by mutex, like the rest
+    bool finished = false;
+    absl::StatusOr<std::string> result = absl::UnknownError("unfinished");
+  };
+
+  absl::StatusOr<std::string> RunPull(const ImageReference& reference, const ImagePullRequest& request, int cancel_fd);
+  absl::StatusOr<std::string> Record(const ImageReference& reference, const PullOperation::Result& pulled);
+  absl::Status Forget(const Call& call, const std::string& id);
+  absl::Status HidePinned(state::v1::Image row);
+  absl::StatusOr<std::vector<state::v1::Layer>> DropUnpinned(const state::v1::Image& row);
+  Transaction RemovalOf(const std::vector<state::v1::Layer>& free) const;
+  void RemoveSnapshots(const Call& call, const std::vector<state::v1::Layer>& layers);
+  void FreeLayers(const Call& call);
+  absl::Status DropBroken(const std::set<std::string>& existing);
+  absl::Status Sweep(const Call& call, const std::set<std::string>& container_keys);
+  void Publish(EventType type, const std::string& id);
+
+  const ImagesOptions options;
+  LayerTable layers;
+  // Held over changes of rows and of the tables, so that these agree. Taken before `mutex`.
+  std::mutex write_mutex;
+  mutable std::mutex mutex;  // guards what is below; never held while anything blocks
+  ImageTable table;
+  std::set<std::string> dropping;  // images whose removal is being committed: nobody may pin them any more
+  std::map<std::string, std::shared_ptr<Flight>> flights;
+  bool closing = false;
+  ThreadPool pulls{kMaxPulls};  // ends first: its tasks use the rest
+};
+
+}  // namespace berth
+
+#endif  // BERTH_CORE_IMAGE_IMAGES_STATE_H_
