@@ -56,6 +56,7 @@ std::vector<berth_str> AbiStrs(const std::vector<std::string>& strings);
 template <class Map>
 std::vector<berth_pair> AbiPairs(const Map& map) {
   std::vector<berth_pair> out;
+  out.reserve(map.size());
   for (const auto& [key, value] : map) out.push_back({AbiStr(key), AbiStr(value)});
   return out;
 }

@@ -90,8 +90,7 @@ class Adapter : public OciExecutor {
 
   absl::StatusOr<pid_t> Create(const Call& call, const ContainerRequest& request, OnExit on_exit) override {
     const berth_container_request raw = Abi(request);
-    const absl::StatusOr<pid_t> pid =
-        Begin("create_container", table().create_container, call, &raw, std::move(on_exit));
+    absl::StatusOr<pid_t> pid = Begin("create_container", table().create_container, call, &raw, std::move(on_exit));
     // It believes that it succeeded: the id must not stay in use.
     if (absl::IsInternal(pid.status())) Delete(call, request).IgnoreError();
     return pid;
@@ -168,7 +167,7 @@ class Adapter : public OciExecutor {
   absl::StatusOr<pid_t> Restore(const Call& call, const CheckpointRequest& request, OnExit on_exit) override {
     const berth_container_request container = Abi(request.container);
     const berth_checkpoint_request raw = Abi(request, &container);
-    const absl::StatusOr<pid_t> pid = Begin("restore", table().restore, call, &raw, std::move(on_exit));
+    absl::StatusOr<pid_t> pid = Begin("restore", table().restore, call, &raw, std::move(on_exit));
     if (absl::IsInternal(pid.status())) Delete(call, request.container).IgnoreError();
     return pid;
   }

@@ -22,7 +22,7 @@ class LoaderTest : public testing::Test {
  protected:
   // A copy of a test plugin that a test may do things to.
   std::string Copy(const std::string& name) {
-    const std::string to = scratch_.path() + "/" + name;
+    std::string to = scratch_.path() + "/" + name;
     fs::copy_file(kTestData + name, to, fs::copy_options::overwrite_existing);
     EXPECT_EQ(chmod(to.c_str(), 0755), 0);
     return to;

@@ -55,6 +55,7 @@ class AbiRequest {
  private:
   static std::vector<berth_id_mapping> Map(const std::vector<IdMapping>& map) {
     std::vector<berth_id_mapping> out;
+    out.reserve(map.size());
     for (const IdMapping& m : map) out.push_back({m.inside, m.host, m.count});
     return out;
   }

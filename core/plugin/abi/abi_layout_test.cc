@@ -36,6 +36,7 @@ struct Struct {
   { #f, offsetof(type, f), sizeof(type::f), alignof(decltype(type::f)) }
 #define HEAD(type) #type, sizeof(type), alignof(type)
 
+// NOLINTBEGIN(bugprone-sizeof-expression): the sizes of pointers are meant.
 const std::vector<Struct>& Structs() {
   static const std::vector<Struct> structs = {
       {HEAD(berth_str), {FIELD(berth_str, data), FIELD(berth_str, size)}},
@@ -259,6 +260,7 @@ const std::vector<Struct>& Structs() {
   };
   return structs;
 }
+// NOLINTEND(bugprone-sizeof-expression)
 
 std::string Read(const std::string& path) {
   std::ifstream file(path);

@@ -193,6 +193,7 @@ TEST_P(NetworkSuite, SetupNeedsANamespace) { EXPECT_FALSE(hook_->Setup(Call(), W
 
 TEST_P(NetworkSuite, SetsSeveralPodsUpAtOnce) {
   std::vector<PodNetwork> pods;
+  pods.reserve(6);
   for (int i = 0; i < 6; ++i) pods.push_back(NewPod("d" + std::to_string(i)));
   std::vector<std::string> ips(pods.size());
   std::vector<std::thread> threads;

@@ -166,6 +166,7 @@ TEST_P(RegistrySuite, ASinksErrorEndsTheFetch) {
 TEST_P(RegistrySuite, FetchesSeveralBlobsAtOnce) {
   const auto blobs = Blobs();
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
       for (const ContentDescriptor& blob : blobs) {

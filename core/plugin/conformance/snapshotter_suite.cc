@@ -347,6 +347,7 @@ TEST_P(SnapshotterSuite, ACancelledCallIsDoneOrUndone) {
 TEST_P(SnapshotterSuite, KeysDoNotDisturbEachOther) {
   MakeLayer("base", {}, [](const std::string& at, WhiteoutStyle) { Write(at + "/file", "x"); });
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([this, t] {
       for (int i = 0; i < 20; ++i) {

@@ -15,9 +15,6 @@
 #include "berth/sdk/call.h"
 #include "berth/sdk/status.h"
 
-// A field of the host's struct that an older host may not have: its zero value then.
-#define BERTH_SDK_FIELD(p, f) (BERTH_HAS(p, f) ? (p)->f : decltype((p)->f){})
-
 namespace berth::sdk::internal {
 
 inline std::string_view View(berth_str s) {

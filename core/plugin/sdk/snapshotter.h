@@ -107,6 +107,7 @@ namespace internal {
 
 inline std::vector<IdMapping> IdMap(const berth_id_mapping* items, uint64_t count) {
   std::vector<IdMapping> out;
+  out.reserve(count);
   for (uint64_t i = 0; i < count; ++i) out.push_back({items[i].inside, items[i].host, items[i].count});
   return out;
 }
@@ -126,14 +127,17 @@ inline SnapshotRequest ToRequest(const berth_snapshot_request* r) {
 inline void Deliver(UniqueFd directory, WhiteoutStyle whiteouts, const std::vector<Mount>& mounts,
                     const berth_prepared_sink* out) {
   std::vector<std::vector<berth_str>> options;
+  options.reserve(mounts.size());
   for (const Mount& m : mounts) options.push_back(Strs(m.options));
   std::vector<berth_mount> raw;
+  raw.reserve(mounts.size());
   for (size_t i = 0; i < mounts.size(); ++i) {
     const Mount& m = mounts[i];
     raw.push_back(
         {sizeof(berth_mount), 0, Str(m.type), Str(m.source), Str(m.target), options[i].data(), options[i].size()});
   }
   std::vector<const berth_mount*> pointers;
+  pointers.reserve(mounts.size());
   for (const berth_mount& m : raw) pointers.push_back(&m);
   const berth_prepared prepared{sizeof(berth_prepared), directory.release(), static_cast<int32_t>(whiteouts), 0,
                                 pointers.data(),        pointers.size()};
