@@ -88,6 +88,7 @@ std::vector<state::v1::Image> ImageTable::LosersOf(const std::string& id, const 
     RemoveName(it->second.mutable_digests(), name);
   }
   std::vector<state::v1::Image> rows;
+  rows.reserve(losers.size());
   for (auto& [unused, row] : losers) rows.push_back(std::move(row));
   return rows;
 }

@@ -1,15 +1,17 @@
 #include "core/image/images.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
+#include <functional>
 #include <thread>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_replace.h"
 #include "core/base/clock.h"
 #include "core/base/failpoint.h"
 #include "core/image/testing/images_fixture.h"
@@ -204,6 +206,7 @@ TEST_F(ImagesTest, EqualPullsShareOneAndDifferentCredentialsDoNot) {
     return digest == layer ? gate.Wait(call) : absl::OkStatus();
   };
   std::vector<std::thread> threads;
+  threads.reserve(5);
   std::atomic<int> good{0};
   for (int i = 0; i < 5; ++i) threads.emplace_back([&] { good += Pull("app").ok(); });
   gate.AwaitWaiting(1);
@@ -383,6 +386,55 @@ TEST_F(ImagesTest, FailuresAtEveryStepLeaveNothing) {
   ExpectClean(0);
 }
 
+// Dies by SIGKILL at `point` in a process of its own while it does `work`.
+void CrashAt(const std::string& point, const std::function<void()>& work) {
+  const pid_t pid = fork();
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    if (!SetFailpoints(point + "=crash").ok()) _exit(3);
+    work();
+    _exit(4);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << point << " " << status;
+}
+
+TEST_F(ImagesTest, ADaemonKilledAtAnyStepLeavesNothingBehind) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "thread sanitizer allows no threads after a fork";
+#endif
+  content_.AddImage("docker.io/library/other:latest", {Tar("a"), Tar("x")});
+  content_.AddImage(kApp, {Tar("a"), Tar("b")});
+  ASSERT_TRUE(Pull("other").ok());
+  for (const char* point : {"image.pull.worker", "image.pull.intent", "image.pull.prepared", "image.pull.commit",
+                            "image.pull.record", "image.layer.unpacked"}) {
+    SCOPED_TRACE(point);
+    Stop();
+    CrashAt(point, [&] {
+      Start();
+      (void)Pull("app");
+    });
+    Start();
+    EXPECT_EQ(images_->List().size(), 1u);
+    ExpectClean(2);
+  }
+  ASSERT_TRUE(Pull("app").ok());
+  for (const char* point : {"image.remove.record", "image.remove.snapshot"}) {
+    SCOPED_TRACE(point);
+    Stop();
+    CrashAt(point, [&] {
+      Start();
+      (void)images_->Remove(Call(), "app");
+    });
+    Start();
+    // Before the record is gone it is whole; after that nothing of it is left.
+    const bool removed = std::string(point) == "image.remove.snapshot";
+    EXPECT_EQ(images_->Status("app") == nullptr, removed);
+    ExpectClean(removed ? 2 : 3);
+  }
+}
+
 TEST_F(ImagesTest, RegistryErrorsReachTheCaller) {
   EXPECT_TRUE(absl::IsNotFound(Pull("nothing").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Pull("Not A Reference").status()));
@@ -494,6 +546,7 @@ TEST_F(ImagesTest, ManyPullsRemovalsAndPinsAtOnce) {
   for (int i = 0; i < 4; ++i)
     content_.AddImage(absl::StrCat("docker.io/library/i", i, ":latest"), {Tar("base"), Tar(absl::StrCat("l", i))});
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {
       const std::string name = absl::StrCat("i", t % 4), owner = absl::StrCat("c", t);

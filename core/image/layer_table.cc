@@ -91,9 +91,11 @@ std::vector<state::v1::Layer> LayerTable::TakeFree() {
     return n;
   };
   std::vector<std::pair<int, std::string>> order;
+  order.reserve(free.size());
   for (const auto& [chain_id, row] : free) order.emplace_back(-depth(chain_id), chain_id);
   std::sort(order.begin(), order.end());
   std::vector<state::v1::Layer> rows;
+  rows.reserve(order.size());
   for (const auto& [unused, chain_id] : order) rows.push_back(std::move(free[chain_id]));
   return rows;
 }

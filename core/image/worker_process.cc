@@ -87,6 +87,7 @@ class SpawnSetup {
     posix_spawn_file_actions_adddup2(&actions_, 2, 1);
     posix_spawn_file_actions_adddup2(&actions_, control_fd, kWorkerControlFd);
     std::vector<char*> words;
+    words.reserve(argv.size() + 1);
     for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     return posix_spawn(pid, words[0], &actions_, &attributes_, words.data(), environ);

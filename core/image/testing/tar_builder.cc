@@ -36,7 +36,8 @@ void TarBuilder::Header(const TarEntry& entry, char type, uint64_t size) {
   memset(block + 148, ' ', 8);
   block[156] = type;
   strncpy(block + 157, entry.link.c_str(), 100);
-  memcpy(block + 257, "ustar\00000", 8);
+  memcpy(block + 257, "ustar", 6);
+  memcpy(block + 263, "00", 2);
   Octal(block + 329, 8, entry.major);
   Octal(block + 337, 8, entry.minor);
   uint32_t sum = 0;
