@@ -13,7 +13,10 @@ class ExecTest : public DaemonTest, public testing::WithParamInterface<const cha
  protected:
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(DaemonTest::SetUp());
-    ASSERT_NO_FATAL_FAILURE(RunOne("trap 'exit 0' TERM; while :; do sleep 1; done", GetParam()));
+    ASSERT_NO_FATAL_FAILURE(RunOne("trap 'exit 0' TERM; touch /tmp/ready; while :; do sleep 1; done", GetParam()));
+    // A first process without a handler yet would ignore SIGTERM.
+    const auto ready = Exec(container_, {"/bin/sh", "-c", "until [ -e /tmp/ready ]; do sleep 0.1; done"});
+    ASSERT_OK(ready);
   }
   void TearDown() override {
     if (!pod_.empty()) {
