@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/cri/environment.h"
+#include "core/cri/malformed_request.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 
 namespace berth {
@@ -12,9 +13,15 @@ namespace berth {
 namespace cri = ::runtime::v1;
 
 // A cancelled PullImage gives that caller's pull up; a RemoveImage that has begun is carried through.
-class CriImageService final : public cri::ImageService::CallbackService {
+class CriImageService final : public GuardedService<cri::ImageService, CriImageService> {
  public:
-  explicit CriImageService(CriEnvironment environment) : env_(std::move(environment)) {}
+  explicit CriImageService(CriEnvironment environment) : env_(std::move(environment)) {
+    Guard("ListImages", &CriImageService::ListImages);
+    Guard("ImageStatus", &CriImageService::ImageStatus);
+    Guard("PullImage", &CriImageService::PullImage);
+    Guard("RemoveImage", &CriImageService::RemoveImage);
+    Guard("ImageFsInfo", &CriImageService::ImageFsInfo);
+  }
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;

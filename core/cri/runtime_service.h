@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/cri/environment.h"
+#include "core/cri/malformed_request.h"
 #include "core/plugin/oci_executor.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 
@@ -22,9 +23,25 @@ namespace cri = ::runtime::v1;
 
 // Nothing blocks in a reactor: what is in memory is answered at once, the rest from a queue or a pool. A call whose
 // client is gone is carried through all the same.
-class CriRuntimeService final : public cri::RuntimeService::CallbackService {
+class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRuntimeService> {
  public:
-  explicit CriRuntimeService(CriEnvironment environment) : env_(std::move(environment)) {}
+  explicit CriRuntimeService(CriEnvironment environment) : env_(std::move(environment)) {
+    Guard("Version", &CriRuntimeService::Version);
+    Guard("Status", &CriRuntimeService::Status);
+    Guard("RuntimeConfig", &CriRuntimeService::RuntimeConfig);
+    Guard("RunPodSandbox", &CriRuntimeService::RunPodSandbox);
+    Guard("StopPodSandbox", &CriRuntimeService::StopPodSandbox);
+    Guard("RemovePodSandbox", &CriRuntimeService::RemovePodSandbox);
+    Guard("PodSandboxStatus", &CriRuntimeService::PodSandboxStatus);
+    Guard("ListPodSandbox", &CriRuntimeService::ListPodSandbox);
+    Guard("CreateContainer", &CriRuntimeService::CreateContainer);
+    Guard("StartContainer", &CriRuntimeService::StartContainer);
+    Guard("StopContainer", &CriRuntimeService::StopContainer);
+    Guard("RemoveContainer", &CriRuntimeService::RemoveContainer);
+    Guard("ContainerStatus", &CriRuntimeService::ContainerStatus);
+    Guard("ListContainers", &CriRuntimeService::ListContainers);
+    Guard("ExecSync", &CriRuntimeService::ExecSync);
+  }
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;

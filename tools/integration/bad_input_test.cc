@@ -87,9 +87,9 @@ TEST_F(BadInputTest, PodConfigs) {
 }
 
 TEST_F(BadInputTest, InvalidUtf8) {
-  // Refused before a handler sees it, by gRPC's own code: protobuf takes no such string apart.
-  EXPECT_FALSE(RunWith([](auto* c) { c->mutable_metadata()->set_name("\xff\xfe"); }).ok());
-  EXPECT_FALSE(Status("\xff\xfe").ok());
+  EXPECT_CODE(RunWith([](auto* c) { c->mutable_metadata()->set_name("\xff\xfe"); }), kInvalidArgument);
+  EXPECT_CODE(Status("\xff\xfe"), kInvalidArgument);
+  EXPECT_CODE(Pull("\xff\xfe"), kInvalidArgument);
 }
 
 TEST_F(BadInputTest, ContainerConfigs) {
