@@ -18,9 +18,9 @@ constexpr char kErrnoUrl[] = "berth/errno";
 absl::Status ErrnoStatus(int err, absl::string_view what) {
   // absl maps a path problem of any kind to what callers test for; strerrordesc_np never localises.
   const char* text = strerrordesc_np(err);
-  return WithErrno(absl::Status(absl::ErrnoToStatusCode(err),
-                                absl::StrCat(what, ": ", text ? text : absl::StrCat("errno ", err))),
-                   err);
+  return WithErrno(
+      absl::Status(absl::ErrnoToStatusCode(err), absl::StrCat(what, ": ", text ? text : absl::StrCat("errno ", err))),
+      err);
 }
 
 absl::Status ErrnoStatus(absl::string_view what) { return ErrnoStatus(errno, what); }
