@@ -149,6 +149,8 @@ absl::Status Daemon::Parts::MakeRuntime() {
   options.snapshotter_name = config.image.snapshotter;
   options.snapshotter = set.snapshotters.at(config.image.snapshotter).get();
   options.store = store.get();
+  options.root = config.root;
+  options.state = config.state;
   options.bus = &bus;
   options.launch_worker = LaunchWorkerProcess({"/proc/self/exe", "pull-worker"});
   options.plugin_directories = config.plugins.directories;
