@@ -4,7 +4,6 @@
 namespace berth {
 namespace {
 
-using testing::HasSubstr;
 
 class BadInputTest : public DaemonTest {
  protected:

@@ -48,7 +48,7 @@ void DaemonProcess::Kill() {
 absl::StatusOr<int> DaemonProcess::Terminate(absl::Duration timeout) {
   if (pid_ == 0) return absl::FailedPreconditionError("no daemon runs");
   kill(pid_, SIGTERM);
-  const auto status = WaitForEnd(timeout);
+  auto status = WaitForEnd(timeout);
   if (!status.ok()) Kill();
   return status;
 }

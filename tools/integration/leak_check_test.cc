@@ -26,7 +26,6 @@ namespace berth {
 namespace {
 
 using testing::Contains;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr std::chrono::milliseconds kNoWait(0);

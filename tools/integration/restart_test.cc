@@ -7,7 +7,6 @@
 namespace berth {
 namespace {
 
-using testing::HasSubstr;
 
 class RestartTest : public DaemonTest {};
 
