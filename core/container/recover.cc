@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/container/container_config.h"
@@ -15,7 +16,8 @@ absl::Status Containers::Load() {
   const std::vector<std::shared_ptr<Pod>> pods = env_.pods->All();
   std::map<std::string, std::shared_ptr<Pod>> pod_by_id;
   for (const auto& pod : pods) pod_by_id.emplace(pod->id(), pod);
-  return env_.store->ForEach(Table::kContainers, [&](absl::string_view key, absl::string_view data) -> absl::Status {
+  std::vector<std::string> strays;
+  const auto load = [&](absl::string_view key, absl::string_view data) -> absl::Status {
     ContainerView view;
     auto config = std::make_shared<runtime::v1::ContainerConfig>();
     if (!view.record.ParseFromArray(data.data(), static_cast<int>(data.size())) || view.record.id() != key ||
@@ -25,8 +27,9 @@ absl::Status Containers::Load() {
     view.config = config;
     const auto pod = pod_by_id.find(view.record.pod_id());
     if (pod == pod_by_id.end()) {
-      return absl::DataLossError(
-          absl::StrCat("read the record of container ", key, ": its pod sandbox ", view.record.pod_id(), " has none"));
+      LogError("container without a pod sandbox is forgotten", {{"container", key}, {"pod", view.record.pod_id()}});
+      strays.emplace_back(key);
+      return absl::OkStatus();
     }
     const std::string image_id = view.record.image_id();
     auto container = std::make_shared<Container>(pod->second, std::move(view));
@@ -36,7 +39,14 @@ absl::Status Containers::Load() {
       LogWarn("the image of a container is gone", {{"container", key}, {"error", pinned.status().message()}});
     }
     return absl::OkStatus();
-  });
+  };
+  RETURN_IF_ERROR(env_.store->ForEach(Table::kContainers, load));
+  // The kubelet cannot see them and nothing of them can run; refusing to start would take the whole node down.
+  for (const std::string& id : strays) {
+    RETURN_IF_ERROR(RemoveTree(BundleOf(id)));
+    RETURN_IF_ERROR(ForgetRow(id));
+  }
+  return absl::OkStatus();
 }
 
 std::set<std::string> Containers::SnapshotKeys() const {

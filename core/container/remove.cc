@@ -81,6 +81,11 @@ absl::Status Containers::ForgetRow(const std::string& id) {
 
 absl::Status Containers::Discard(const std::shared_ptr<Container>& container) {
   RETURN_IF_ERROR(Unmake(container));
+  // What still waits on the queue, the exit of one that was never started above all, must not write the row again.
+  state::v1::Container record = container->view()->record;
+  record.set_state(state::v1::Container::EXITED);
+  record.set_pid(0);
+  container->set_record(record);
   RETURN_IF_ERROR(ForgetRow(container->id()));
   table_.Erase(container->id(), NameKeyOf(*container));
   return absl::OkStatus();

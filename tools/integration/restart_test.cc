@@ -50,6 +50,21 @@ TEST_F(RestartTest, ImagesAndStoppedPodsAreStillKnown) {
   EXPECT_OK(RemovePod(pod_));
 }
 
+TEST_F(RestartTest, ARemovedContainerThatNeverStartedStaysRemoved) {
+  const cri::PodSandboxConfig config = PodConfig("unstarted");
+  const auto pod = RunPod(config);
+  ASSERT_OK(pod);
+  for (int i = 0; i < 5; ++i) {
+    const auto container = Create(*pod, config, ShellConfig("main", "true"));
+    ASSERT_OK(container);
+    ASSERT_OK(RemoveContainer(*container));
+  }
+  ASSERT_OK(RemovePod(*pod));
+  ASSERT_OK(RestartDaemon());
+  EXPECT_EQ(client().ListContainers(cri::ListContainersRequest())->containers_size(), 0);
+  EXPECT_EQ(DaemonLog().find("is forgotten"), std::string::npos) << DaemonLog();
+}
+
 TEST_F(RestartTest, KilledAtAnyTimeDuringALifeNothingIsLeft) {
   for (const int milliseconds : {5, 15, 30, 60, 100, 180, 300}) {
     const cri::PodSandboxConfig config = PodConfig("killed");
