@@ -60,6 +60,7 @@ absl::Status MakeDirectory() {
 }
 
 absl::Status Furnish() {
+  if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) != 0) return ErrnoStatus("unshare");
   RETURN_IF_ERROR(Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
   RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr));
   RETURN_IF_ERROR(Mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
@@ -101,6 +102,11 @@ int WaitFor(pid_t child) {
   _exit(child < 0 ? 1 : WaitFor(child));
 }
 
+pid_t the_init = 0;
+
+// Who ends the test program early ends its world, and what is outside of it is still removed.
+void EndTheWorld(int) { kill(the_init, SIGKILL); }
+
 std::string FindRunfiles(const char* argv0) {
   const char* source = std::getenv("TEST_SRCDIR");
   if (source != nullptr) return absl::StrCat(source, "/berth");
@@ -116,7 +122,8 @@ const World& TheWorld() { return MutableWorld(); }
 int RunIsolated(const char* argv0, const std::function<int()>& body) {
   MutableWorld().runfiles = FindRunfiles(argv0);
   absl::Status status = MakeDirectory();
-  if (status.ok() && unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC) != 0) {
+  // The mounts stay this process's own: it removes what is left, for which it needs a /proc that outlives the child.
+  if (status.ok() && unshare(CLONE_NEWPID) != 0) {
     status = ErrnoStatus("unshare (are you root?)");
   }
   if (!status.ok()) {
@@ -125,6 +132,11 @@ int RunIsolated(const char* argv0, const std::function<int()>& body) {
   }
   const pid_t init = fork();
   if (init == 0) Init(body);
+  if (init > 0) {
+    the_init = init;
+    signal(SIGTERM, EndTheWorld);
+    signal(SIGINT, EndTheWorld);
+  }
   const int result = init < 0 ? 1 : WaitFor(init);
   RemoveCgroups(TheWorld().tag);
   if (absl::Status removed = RemoveTree(TheWorld().directory); !removed.ok()) {
