@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <memory>
 #include <vector>
 
 #include "core/oci/json.h"
@@ -13,6 +14,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 using nlohmann::json;
+
+json Convert(const Message& message);
 
 // `index` is -1 for a field that is not repeated.
 json Value(const Message& message, const FieldDescriptor* field, int index) {
@@ -38,7 +41,7 @@ json Value(const Message& message, const FieldDescriptor* field, int index) {
     case FieldDescriptor::CPPTYPE_STRING:
       return many ? r->GetRepeatedString(message, field, index) : r->GetString(message, field);
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return MessageToJson(many ? r->GetRepeatedMessage(message, field, index) : r->GetMessage(message, field));
+      return Convert(many ? r->GetRepeatedMessage(message, field, index) : r->GetMessage(message, field));
   }
   return nullptr;
 }
@@ -55,9 +58,7 @@ json MapValue(const Message& message, const FieldDescriptor* field) {
   return object;
 }
 
-}  // namespace
-
-json MessageToJson(const Message& message) {
+json Convert(const Message& message) {
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   json object = json::object();
@@ -75,6 +76,15 @@ json MessageToJson(const Message& message) {
     }
   }
   return object;
+}
+
+}  // namespace
+
+json MessageToJson(const Message& message) {
+  // Reflection keeps a second form of each map it was asked for: not in the configuration that a pod has for life.
+  const std::unique_ptr<Message> copy(message.New());
+  copy->CopyFrom(message);
+  return Convert(*copy);
 }
 
 json ParsedOrText(absl::string_view text) {

@@ -150,7 +150,7 @@ TEST_F(CriServerTest, ManyClientsAtOnce) {
   std::atomic<int> answered{0};
   std::vector<std::thread> clients;
   for (int t = 0; t < 8; ++t) {
-    clients.emplace_back([&] {
+    clients.emplace_back([&, t] {
       for (int i = 0; i < 5; ++i) {
         // Another argument each time: gRPC shares the connection of equal channels.
         grpc::ChannelArguments args;
