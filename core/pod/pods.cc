@@ -15,16 +15,6 @@
 namespace berth {
 namespace {
 
-std::string IntentKey(const std::string& pod_id) { return "RUN_POD " + pod_id; }
-
-state::v1::Intent RunIntent(const std::string& pod_id) {
-  state::v1::Intent intent;
-  intent.set_kind(state::v1::Intent::RUN_POD);
-  intent.set_target(pod_id);
-  intent.set_created_at(UnixNanos());
-  return intent;
-}
-
 std::string SandboxCgroup(const state::v1::Pod& record) {
   return absl::StrCat(record.cgroup_parent(), "/", record.id());
 }
@@ -121,9 +111,7 @@ void Pods::RunOnQueue(const std::shared_ptr<Pod>& pod) {
 
 absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   state::v1::Pod record = pod->view()->record;
-  Transaction begin;
-  begin.Put(Table::kPods, record.id(), record).Put(Table::kIntents, IntentKey(record.id()), RunIntent(record.id()));
-  RETURN_IF_ERROR(env_.store->Commit(begin, Durability::kVolatile));
+  RETURN_IF_ERROR(Save(pod, record, Durability::kVolatile));  // the intent: everything below is named by its id
   const runtime::v1::PodSandboxConfig& config = *pod->view()->config;
   RETURN_IF_ERROR(Launch(pod, &record));
   RETURN_IF_ERROR(WritePodFiles(PodPaths(env_.config->state, record.id()), config));
@@ -142,11 +130,7 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
     pod->set_record(record);  // an undo from here on has to tear the network down
   }
   record.set_state(state::v1::Pod::READY);
-  Transaction end;
-  end.Put(Table::kPods, record.id(), record).Delete(Table::kIntents, IntentKey(record.id()));
-  RETURN_IF_ERROR(env_.store->Commit(end, Durability::kVolatile));
-  pod->set_record(record);
-  return absl::OkStatus();
+  return Save(pod, record, Durability::kVolatile);
 }
 
 absl::Status Pods::Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record) {
@@ -210,7 +194,7 @@ absl::Status Pods::DiscardFiles(const std::shared_ptr<Pod>& pod) {
 
 absl::Status Pods::DiscardRows(const std::string& id) {
   Transaction change;
-  change.Delete(Table::kPods, id).Delete(Table::kIntents, IntentKey(id));
+  change.Delete(Table::kPods, id);
   return env_.store->Commit(change, Durability::kDurable);
 }
 

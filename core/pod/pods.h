@@ -2,7 +2,7 @@
 //
 // An operation is started by any thread and answered through its callback. Everything that changes a pod happens on the
 // pod's serial queue; different pods never wait for each other. Each step with an effect outside the database is
-// covered by an intent row (Table::kIntents) or by the pod's own row, so that Recover can finish or undo it.
+// covered by the pod's own row, which is there first, so that Reattach can undo it.
 #ifndef BERTH_CORE_POD_PODS_H_
 #define BERTH_CORE_POD_PODS_H_
 
