@@ -78,6 +78,10 @@ class Containers : public PodMembers {
   void ExecSync(const std::string& id, const std::vector<std::string>& command, int64_t timeout_seconds,
                 DoneWithExec done);
 
+  // ReopenContainerLog: what comes from now on goes to a new file at the log's path, between two lines and without a
+  // loss. kFailedPrecondition unless RUNNING. On an error nothing was created and the old file is written on.
+  void ReopenLog(const std::string& id, Done done);
+
   // By id or unique prefix. Containers that are still being made are not found.
   absl::StatusOr<std::shared_ptr<Container>> Find(absl::string_view id) const;
   // Every container but those still being made, by id.
@@ -118,6 +122,8 @@ class Containers : public PodMembers {
   // exec.cc
   absl::StatusOr<ExecSyncResult> RunExec(const std::shared_ptr<Container>& container,
                                          const std::vector<std::string>& command, int64_t timeout_seconds);
+  // reopen_log.cc
+  absl::Status ReopenLogOf(const Container& container);
   // recover.cc
   absl::Status ReattachOne(const std::shared_ptr<Container>& container);
 

@@ -49,6 +49,13 @@ grpc::ServerUnaryReactor* CriRuntimeService::RemoveContainer(Context*, const cri
   return call.get();
 }
 
+grpc::ServerUnaryReactor* CriRuntimeService::ReopenContainerLog(Context*, const cri::ReopenContainerLogRequest* request,
+                                                                cri::ReopenContainerLogResponse*) {
+  auto call = UnaryCall::Start(env_.calls);
+  env_.containers->ReopenLog(request->container_id(), [call](absl::Status status) { call->Answer(status); });
+  return call.get();
+}
+
 // Blocks: reads the bundle.
 std::string CriRuntimeService::ContainerInfo(const Container& container) const {
   const auto view = container.view();

@@ -1,6 +1,6 @@
 // runtime.v1.RuntimeService: thin, check, call, answer. One source file per family of RPCs.
 //
-// Not served yet, answered with UNIMPLEMENTED: UpdateContainerResources, ReopenContainerLog, Exec, Attach, PortForward,
+// Not served yet, answered with UNIMPLEMENTED: UpdateContainerResources, Exec, Attach, PortForward,
 // ContainerStats, ListContainerStats, StreamContainerStats, PodSandboxStats, ListPodSandboxStats,
 // StreamPodSandboxStats, UpdateRuntimeConfig, CheckpointContainer, CheckpointPod, RestorePod, ListMetricDescriptors,
 // ListPodSandboxMetrics, StreamPodSandboxMetrics, UpdatePodSandboxResources.
@@ -40,6 +40,7 @@ class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRu
     Guard("RemoveContainer", &CriRuntimeService::RemoveContainer);
     Guard("ContainerStatus", &CriRuntimeService::ContainerStatus);
     Guard("ListContainers", &CriRuntimeService::ListContainers);
+    Guard("ReopenContainerLog", &CriRuntimeService::ReopenContainerLog);
     Guard("ExecSync", &CriRuntimeService::ExecSync);
   }
 
@@ -69,6 +70,7 @@ class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRu
   Unary* ListContainers(Context*, const cri::ListContainersRequest*, cri::ListContainersResponse*) override;
   grpc::ServerWriteReactor<cri::StreamContainersResponse>* StreamContainers(
       Context*, const cri::StreamContainersRequest*) override;
+  Unary* ReopenContainerLog(Context*, const cri::ReopenContainerLogRequest*, cri::ReopenContainerLogResponse*) override;
 
   // exec_rpcs.cc
   Unary* ExecSync(Context*, const cri::ExecSyncRequest*, cri::ExecSyncResponse*) override;

@@ -201,6 +201,7 @@ class ServicesTest : public testing::Test {
         .config = &config_,
         .ids = &ids_,
         .store = store_.get(),
+        .pool = pool_.get(),
         .exec_pool = exec_pool_.get(),
         .timers = &timers_,
         .cgroups = &cgroups_,
@@ -352,6 +353,11 @@ TEST_F(ServicesTest, WhatIsUnknown) {
   cri::StartContainerRequest start;
   start.set_container_id("f");
   EXPECT_EQ(client_->StartContainer(start).status().code(), absl::StatusCode::kNotFound);
+  cri::ReopenContainerLogRequest reopen;
+  reopen.set_container_id("f");
+  EXPECT_EQ(client_->ReopenContainerLog(reopen).status().code(), absl::StatusCode::kNotFound);
+  reopen.set_container_id("cd");  // has no supervisor: it ended
+  EXPECT_EQ(client_->ReopenContainerLog(reopen).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(ServicesTest, EmptyRequestsAreRefusedNotFatal) {

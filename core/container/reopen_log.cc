@@ -1,0 +1,30 @@
+// ReopenContainerLog: after a rotation.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/failpoint.h"
+#include "core/base/status.h"
+#include "core/container/containers.h"
+
+namespace berth {
+
+// On the pool and not on the pod's queue: nothing of the record changes, and the kubelet rotates the logs of all pods
+// in one loop that must not wait behind a slow creation. The supervisor sorts it with the writing and the exit.
+void Containers::ReopenLog(const std::string& id, Done done) {
+  auto found = Find(id);
+  if (!found.ok()) return done(found.status());
+  env_.pool->Add([this, container = *found, done = std::move(done)] {
+    done(Annotate(ReopenLogOf(*container), absl::StrCat("reopen the log of container ", container->id())));
+  });
+}
+
+absl::Status Containers::ReopenLogOf(const Container& container) {
+  const std::shared_ptr<Supervisor> supervisor = container.pod()->supervisor();
+  if (container.state() != state::v1::Container::RUNNING || supervisor == nullptr) {
+    return absl::FailedPreconditionError("it is not running; its log is complete");
+  }
+  RETURN_IF_ERROR(Failpoint("container.log.reopen"));
+  return supervisor->ReopenLog(ExecutorCall(), container.id());
+}
+
+}  // namespace berth
