@@ -46,12 +46,13 @@ def _impl(ctx):
         if not ctx.path("/usr/include/" + header).exists:
             fail("%s: /usr/include/%s is missing (run tools/setup)" % (ctx.name, header))
     cflags, linkopts = [], []
+    unnamed = ["-l" + lib for lib in ctx.attr.unnamed]
     if ctx.attr.modules:
         cflags = _pkg_config(ctx, ["--cflags"] + ctx.attr.modules)
         if ctx.os.environ.get("BERTH_LINK", "static") == "shared":
-            linkopts = _pkg_config(ctx, ["--libs"] + ctx.attr.modules)
+            linkopts = _pkg_config(ctx, ["--libs"] + ctx.attr.modules) + unnamed
         else:
-            linkopts = _static_linkopts(ctx, _pkg_config(ctx, ["--libs", "--static"] + ctx.attr.modules))
+            linkopts = _static_linkopts(ctx, _pkg_config(ctx, ["--libs", "--static"] + ctx.attr.modules) + unnamed)
     defines = [f[2:] for f in cflags if f.startswith("-D") and not f.startswith("-DNOMINMAX")]
     ctx.file("BUILD.bazel", """
 cc_library(
@@ -71,5 +72,7 @@ pkg_config_library = repository_rule(
         "headers": attr.string_list(),
         # Keep only these of the static libraries: for an archive of which Berth uses a part that needs no other.
         "only": attr.string_list(),
+        # Libraries that the modules need and their pkg-config files forget to name.
+        "unnamed": attr.string_list(),
     },
 )
