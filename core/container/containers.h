@@ -7,7 +7,10 @@
 #define BERTH_CORE_CONTAINER_CONTAINERS_H_
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -78,6 +81,10 @@ class Containers : public PodMembers {
   void ExecSync(const std::string& id, const std::vector<std::string>& command, int64_t timeout_seconds,
                 DoneWithExec done);
 
+  // UpdateContainerResources of a CREATED or RUNNING container: zero and empty fields stay as they are. All or nothing:
+  // on an error what held before holds again.
+  void UpdateResources(const std::string& id, const runtime::v1::LinuxContainerResources& update, Done done);
+
   // ReopenContainerLog: what comes from now on goes to a new file at the log's path, between two lines and without a
   // loss. kFailedPrecondition unless RUNNING. On an error nothing was created and the old file is written on.
   void ReopenLog(const std::string& id, Done done);
@@ -124,6 +131,16 @@ class Containers : public PodMembers {
                                          const std::vector<std::string>& command, int64_t timeout_seconds);
   // reopen_log.cc
   absl::Status ReopenLogOf(const Container& container);
+  // update.cc
+  absl::Status UpdateOnQueue(const std::shared_ptr<Container>& container,
+                             const runtime::v1::LinuxContainerResources& update);
+  // All that an update changes but the record.
+  absl::Status Apply(const Container& container, const runtime::v1::LinuxContainerResources& wanted,
+                     const nlohmann::json& json, const std::map<std::string, std::string>& more);
+  absl::Status RewriteSpec(const Container& container, const nlohmann::json& resources,
+                           std::optional<int> oom_score_adj);
+  // Puts back what held before an update that was not committed, if there is one. Idempotent.
+  absl::Status UndoUpdate(const std::shared_ptr<Container>& container);
   // recover.cc
   absl::Status ReattachOne(const std::shared_ptr<Container>& container);
 

@@ -53,6 +53,7 @@ void Containers::ExitOnQueue(const std::shared_ptr<Container>& container, const 
 void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::Container record) {
   record.set_state(state::v1::Container::EXITED);
   record.set_pid(0);
+  record.clear_update();  // nothing of it is left to be put back
   if (absl::Status saved = Save(container, record); !saved.ok()) {
     // The record in memory is right all the same, and the supervisor's exit file tells the next daemon.
     LogError("save an exit", {{"container", container->id()}, {"error", saved.message()}});

@@ -79,6 +79,11 @@ void Containers::Reattach() {
 absl::Status Containers::ReattachOne(const std::shared_ptr<Container>& container) {
   state::v1::Container record = container->view()->record;
   if (record.state() == state::v1::Container::CREATING) return Discard(container);
+  if (absl::Status undone = UndoUpdate(container); !undone.ok()) {
+    LogError("undo an update of resources that a daemon's end cut short; the next update tries again",
+             {{"container", container->id()}, {"error", undone.message()}});
+  }
+  record = container->view()->record;
   if (record.state() != state::v1::Container::CREATED && record.state() != state::v1::Container::RUNNING) {
     return absl::OkStatus();
   }

@@ -1,9 +1,9 @@
 // runtime.v1.RuntimeService: thin, check, call, answer. One source file per family of RPCs.
 //
-// Not served yet, answered with UNIMPLEMENTED: UpdateContainerResources, Exec, Attach, PortForward,
+// Not served yet, answered with UNIMPLEMENTED: Exec, Attach, PortForward,
 // ContainerStats, ListContainerStats, StreamContainerStats, PodSandboxStats, ListPodSandboxStats,
 // StreamPodSandboxStats, UpdateRuntimeConfig, CheckpointContainer, CheckpointPod, RestorePod, ListMetricDescriptors,
-// ListPodSandboxMetrics, StreamPodSandboxMetrics, UpdatePodSandboxResources.
+// ListPodSandboxMetrics, StreamPodSandboxMetrics.
 #ifndef BERTH_CORE_CRI_RUNTIME_SERVICE_H_
 #define BERTH_CORE_CRI_RUNTIME_SERVICE_H_
 
@@ -41,6 +41,8 @@ class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRu
     Guard("ContainerStatus", &CriRuntimeService::ContainerStatus);
     Guard("ListContainers", &CriRuntimeService::ListContainers);
     Guard("ReopenContainerLog", &CriRuntimeService::ReopenContainerLog);
+    Guard("UpdateContainerResources", &CriRuntimeService::UpdateContainerResources);
+    Guard("UpdatePodSandboxResources", &CriRuntimeService::UpdatePodSandboxResources);
     Guard("ExecSync", &CriRuntimeService::ExecSync);
   }
 
@@ -71,6 +73,12 @@ class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRu
   grpc::ServerWriteReactor<cri::StreamContainersResponse>* StreamContainers(
       Context*, const cri::StreamContainersRequest*) override;
   Unary* ReopenContainerLog(Context*, const cri::ReopenContainerLogRequest*, cri::ReopenContainerLogResponse*) override;
+
+  // resources_rpcs.cc
+  Unary* UpdateContainerResources(Context*, const cri::UpdateContainerResourcesRequest*,
+                                  cri::UpdateContainerResourcesResponse*) override;
+  Unary* UpdatePodSandboxResources(Context*, const cri::UpdatePodSandboxResourcesRequest*,
+                                   cri::UpdatePodSandboxResourcesResponse*) override;
 
   // exec_rpcs.cc
   Unary* ExecSync(Context*, const cri::ExecSyncRequest*, cri::ExecSyncResponse*) override;

@@ -32,10 +32,11 @@ absl::Status Check(const LinuxContainerResources& r, const CgroupFacts& cgroup) 
   return absl::OkStatus();
 }
 
-nlohmann::json Cpu(const LinuxContainerResources& r) {
+nlohmann::json Cpu(const LinuxContainerResources& r, const CgroupFacts& cgroup) {
   nlohmann::json cpu = nlohmann::json::object();
   if (r.cpu_shares() > 0) cpu["shares"] = r.cpu_shares();
-  if (r.cpu_quota() != 0) cpu["quota"] = r.cpu_quota();
+  // On version 1 crun 1.8 writes -1 as a huge number, which the kernel refuses; a new group has no quota anyway.
+  if (r.cpu_quota() > 0 || (r.cpu_quota() < 0 && cgroup.version == 2)) cpu["quota"] = r.cpu_quota();
   if (r.cpu_period() > 0) cpu["period"] = r.cpu_period();
   if (!r.cpuset_cpus().empty()) cpu["cpus"] = r.cpuset_cpus();
   if (!r.cpuset_mems().empty()) cpu["mems"] = r.cpuset_mems();
@@ -56,7 +57,7 @@ nlohmann::json Memory(const LinuxContainerResources& r, const CgroupFacts& cgrou
 absl::StatusOr<nlohmann::json> ResourcesJson(const LinuxContainerResources& resources, const CgroupFacts& cgroup) {
   if (absl::Status status = Check(resources, cgroup); !status.ok()) return status;
   nlohmann::json json = nlohmann::json::object();
-  if (nlohmann::json cpu = Cpu(resources); !cpu.empty()) json["cpu"] = std::move(cpu);
+  if (nlohmann::json cpu = Cpu(resources, cgroup); !cpu.empty()) json["cpu"] = std::move(cpu);
   if (nlohmann::json memory = Memory(resources, cgroup); !memory.empty()) json["memory"] = std::move(memory);
   if (cgroup.hugetlb) {
     for (const runtime::v1::HugepageLimit& limit : resources.hugepage_limits()) {

@@ -89,6 +89,9 @@ TEST(Resources, EveryController) {
   EXPECT_EQ(ResourcesJson(r, {})->dump(),
             R"({"cpu":{"cpus":"0-1","mems":"0","period":100000,"quota":-1,"shares":512},)"
             R"("hugepageLimits":[{"limit":4096,"pageSize":"2MB"}],"unified":{"pids.max":"10"}})");
+  r.clear_unified();
+  EXPECT_FALSE(ResourcesJson(r, {.version = 1})->at("cpu").contains("quota"));
+  (*r.mutable_unified())["pids.max"] = "10";
   EXPECT_FALSE(ResourcesJson(r, {.hugetlb = false})->contains("hugepageLimits"));
   EXPECT_EQ(ResourcesJson(r, {.version = 1}).status().code(), absl::StatusCode::kInvalidArgument);
   for (const char* bad : {"../x.y", "cgroup.procs", "cgroup.kill", "nodot", ""}) {

@@ -53,6 +53,7 @@ absl::StatusOr<CgroupTree> CgroupTree::Detect(const std::string& mount_point) {
     struct stat st;
     if (!IsOn(directory, CGROUP_SUPER_MAGIC) || stat(directory.c_str(), &st) != 0) continue;
     if (name == "memory") tree.memory_ = directory;
+    tree.controllers_[name] = directory;
     if (seen.insert(st.st_dev).second) tree.hierarchies_.push_back(directory);  // "cpu" and "cpu,cpuacct" are one
   }
   if (tree.hierarchies_.empty()) {
@@ -102,6 +103,13 @@ bool CgroupTree::Exists(const std::string& path) const {
     if (access((hierarchy + path).c_str(), F_OK) == 0) return true;
   }
   return false;
+}
+
+std::string CgroupTree::FileOf(const std::string& path, const std::string& name) const {
+  const std::string controller = name.substr(0, name.find('.'));
+  if (version_ == 2 || controller == "cgroup") return absl::StrCat(hierarchies_.front(), path, "/", name);
+  const auto found = controllers_.find(controller);
+  return found == controllers_.end() ? std::string() : absl::StrCat(found->second, path, "/", name);
 }
 
 uint64_t CgroupTree::OomKills(const std::string& path) const {

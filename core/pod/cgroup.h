@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,14 +31,19 @@ class CgroupTree {
   absl::Status Remove(const std::string& path) const;
   bool Exists(const std::string& path) const;
 
+  // The file `name` of the group `path`, in the hierarchy of the controller that its name begins with ("memory.max",
+  // "cpu.shares"; "cgroup.procs" is in each). "" when there is no such hierarchy.
+  std::string FileOf(const std::string& path, const std::string& name) const;
+
   // How often the OOM killer has hit the group: memory.events `oom_kill`, or memory.oom_control `oom_kill`. 0 when
   // unknown.
   uint64_t OomKills(const std::string& path) const;
 
  private:
   int version_ = 2;
-  std::vector<std::string> hierarchies_;  // directories
-  std::string memory_;                    // the hierarchy that has the memory controller; "" none
+  std::vector<std::string> hierarchies_;            // directories
+  std::map<std::string, std::string> controllers_;  // of version 1: name -> directory
+  std::string memory_;                              // the hierarchy that has the memory controller; "" none
 };
 
 }  // namespace berth

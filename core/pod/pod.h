@@ -46,6 +46,11 @@ class Pod {
     view_ = std::make_shared<const PodView>(PodView{record, view_->config});
   }
 
+  void set_config(std::shared_ptr<const runtime::v1::PodSandboxConfig> config) {
+    std::lock_guard lock(mutex_);
+    view_ = std::make_shared<const PodView>(PodView{view_->record, std::move(config)});
+  }
+
   SerialQueue& queue() { return queue_; }
   // nullptr when its runtime handler is not configured any more.
   const Handler* handler() const { return handler_; }

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,11 @@ class Pods : public SupervisorService {
   // RemovePodSandbox: OK for an unknown pod; stops it first.
   void Remove(const std::string& id, Done done);
 
+  // UpdatePodSandboxResources: the kubelet has changed the pod's cgroup, which is its own; the sums are recorded here.
+  // nullopt stays as it is. kFailedPrecondition unless READY.
+  void UpdateResources(const std::string& id, std::optional<runtime::v1::LinuxContainerResources> overhead,
+                       std::optional<runtime::v1::LinuxContainerResources> resources, Done done);
+
   // By id or unique prefix. Pods that are still being made are not found.
   absl::StatusOr<std::shared_ptr<Pod>> Find(absl::string_view id) const;
   // Every pod but those still being made, by id.
@@ -107,6 +113,9 @@ class Pods : public SupervisorService {
   void Undo(const std::shared_ptr<Pod>& pod);
   absl::Status DiscardFiles(const std::shared_ptr<Pod>& pod);
   absl::Status DiscardRows(const std::string& id);
+  absl::Status UpdateOnQueue(const std::shared_ptr<Pod>& pod,
+                             const std::optional<runtime::v1::LinuxContainerResources>& overhead,
+                             const std::optional<runtime::v1::LinuxContainerResources>& resources);
   absl::Status EndSupervisor(const std::shared_ptr<Pod>& pod);
   void OnGone(const std::string& pod_id);
   absl::Status ReattachOne(const std::shared_ptr<Pod>& pod);
