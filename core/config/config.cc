@@ -173,9 +173,9 @@ directories = ["/usr/lib/berth/plugins"]
 
 [image]
 snapshotter = "snapshot_overlay"
-registries = ["registry_layout"]  # asked in this order until one knows the image
-max_parallel_layers = 4           # of one pull
-max_layer_bytes = 68719476736     # of one layer, unpacked
+registries = ["registry_layout", "registry_oci"]  # asked in this order until one knows the image
+max_parallel_layers = 4                           # of one pull
+max_layer_bytes = 68719476736                     # of one layer, unpacked
 pull_timeout_seconds = 3600
 
 [network]

@@ -39,7 +39,7 @@ struct Config {
 
   struct Image {
     std::string snapshotter = "snapshot_overlay";
-    std::vector<std::string> registries = {"registry_layout"};  // asked in this order
+    std::vector<std::string> registries = {"registry_layout", "registry_oci"};  // asked in this order
     int64_t max_parallel_layers = 4;
     int64_t max_layer_bytes = int64_t{64} << 30;  // of one unpacked layer
     int64_t pull_timeout_seconds = 3600;

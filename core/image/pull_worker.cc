@@ -139,7 +139,6 @@ class Session {
   // -- manifest and configuration
 
   absl::Status ResolveAndReport() {
-    ASSIGN_OR_RETURN(registries_, factory_(PluginsOf(start_)));
     ASSIGN_OR_RETURN(Resolution found, Resolve());
     FromWorker message;
     auto* resolved = message.mutable_resolved();
@@ -152,18 +151,22 @@ class Session {
   }
 
   absl::StatusOr<Resolution> Resolve() {
-    if (registries_.empty()) return absl::FailedPreconditionError("no image registry is configured");
+    const RegistryPlugins plugins = PluginsOf(start_);
+    if (plugins.instances.empty()) return absl::FailedPreconditionError("no image registry is configured");
     Resolution found;
     std::vector<std::string> misses;
-    for (size_t i = 0; i < registries_.size() && registry_ == nullptr; ++i) {
-      auto target = registries_[i]->Resolve(call_, request_);
+    for (size_t i = 0; i < plugins.instances.size() && registry_ == nullptr; ++i) {
+      const std::string& name = plugins.instances[i].name;
+      auto registry = factory_(plugins, i);
+      if (!registry.ok()) return Annotate(registry.status(), name);
+      auto target = (*registry)->Resolve(call_, request_);
       if (target.ok()) {
-        registry_ = registries_[i].get();
+        registry_ = *std::move(registry);
         found.target = *std::move(target);
       } else if (absl::IsNotFound(target.status())) {
-        misses.push_back(absl::StrCat(start_.registries(static_cast<int>(i)).name(), ": ", target.status().message()));
+        misses.push_back(absl::StrCat(name, ": ", target.status().message()));
       } else {
-        return Annotate(target.status(), start_.registries(static_cast<int>(i)).name());
+        return Annotate(target.status(), name);
       }
     }
     if (registry_ == nullptr) return absl::NotFoundError(absl::StrJoin(misses, "; "));
@@ -320,8 +323,7 @@ class Session {
   Start start_;
   RegistryRequest request_;
   Call call_;
-  std::vector<std::shared_ptr<ImageRegistry>> registries_;
-  ImageRegistry* registry_ = nullptr;  // the one that has the image
+  std::shared_ptr<ImageRegistry> registry_;  // the one that has the image
   const BlobFetcher fetch_ = [this](const ContentDescriptor& what, uint64_t offset, const ImageRegistry::Sink& sink) {
     return registry_->Fetch(call_, request_, what, offset, UINT64_MAX, sink);
   };

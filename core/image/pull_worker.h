@@ -23,9 +23,10 @@ struct RegistryPlugins {
   std::vector<RegistryInstance> instances;
 };
 
-// Makes the registries that the request names, in its order.
+// Makes one of the registries that the request names, when its turn comes: one that can't be made is no harm to the
+// images of those before it.
 using RegistryFactory =
-    std::function<absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>>(const RegistryPlugins& plugins)>;
+    std::function<absl::StatusOr<std::shared_ptr<ImageRegistry>>(const RegistryPlugins& plugins, size_t index)>;
 
 // Serves one request over `control`, then returns. Returns early when the daemon closes its end; the answer says why a
 // pull failed, and has been sent to the daemon. Starts threads and joins them.

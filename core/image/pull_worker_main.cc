@@ -17,19 +17,17 @@ absl::Status Main(int control_fd) {
   UniqueFd control(control_fd);
   RETURN_IF_ERROR(Annotate(ConfinePullWorker(), "confine the pull worker"));
   std::unique_ptr<Plugins> plugins;  // outlives what the factory makes
-  const RegistryFactory factory =
-      [&plugins](const RegistryPlugins& wanted) -> absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>> {
-    HostServices services;
-    services.root = wanted.root;
-    services.state = wanted.state;
-    plugins = std::make_unique<Plugins>(wanted.directories, services);
-    std::vector<std::shared_ptr<ImageRegistry>> registries;
-    for (const RegistryInstance& instance : wanted.instances) {
-      ASSIGN_OR_RETURN(const ConfigValue::Table config, FromJson(instance.config_json));
-      ASSIGN_OR_RETURN(auto registry, plugins->MakeImageRegistry(instance.name, config));
-      registries.push_back(std::move(registry));
+  const RegistryFactory factory = [&plugins](const RegistryPlugins& wanted,
+                                             size_t index) -> absl::StatusOr<std::shared_ptr<ImageRegistry>> {
+    if (plugins == nullptr) {
+      HostServices services;
+      services.root = wanted.root;
+      services.state = wanted.state;
+      plugins = std::make_unique<Plugins>(wanted.directories, services);
     }
-    return registries;
+    const RegistryInstance& instance = wanted.instances[index];
+    ASSIGN_OR_RETURN(const ConfigValue::Table config, FromJson(instance.config_json));
+    return plugins->MakeImageRegistry(instance.name, config);
   };
   return RunPullWorker(std::move(control), factory);
 }

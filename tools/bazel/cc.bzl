@@ -35,7 +35,10 @@ def berth_cc_test(name, copts = [], deps = [], linkopts = [], tags = [], **kwarg
     )
 
 def berth_plugin(name, copts = [], deps = [], linkopts = [], **kwargs):
-    """A plugin: one shared object that exports one symbol and needs only glibc."""
+    """A plugin: one shared object that exports one symbol and needs only glibc.
+
+    Shared libraries beside glibc come in by a pkg_config_library with `shared`; //plugins:linkage_test says who may.
+    """
     cc_binary(
         name = name + ".so",
         copts = _WARNINGS + ["-fvisibility=hidden"] + copts,

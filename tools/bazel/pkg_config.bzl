@@ -49,7 +49,7 @@ def _impl(ctx):
     unnamed = ["-l" + lib for lib in ctx.attr.unnamed]
     if ctx.attr.modules:
         cflags = _pkg_config(ctx, ["--cflags"] + ctx.attr.modules)
-        if ctx.os.environ.get("BERTH_LINK", "static") == "shared":
+        if ctx.attr.shared or ctx.os.environ.get("BERTH_LINK", "static") == "shared":
             linkopts = _pkg_config(ctx, ["--libs"] + ctx.attr.modules) + unnamed
         else:
             linkopts = _static_linkopts(ctx, _pkg_config(ctx, ["--libs", "--static"] + ctx.attr.modules) + unnamed)
@@ -74,5 +74,7 @@ pkg_config_library = repository_rule(
         "only": attr.string_list(),
         # Libraries that the modules need and their pkg-config files forget to name.
         "unnamed": attr.string_list(),
+        # Link the shared object all the same: for plugins, which are files of their own.
+        "shared": attr.bool(),
     },
 )

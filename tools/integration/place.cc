@@ -94,7 +94,11 @@ binary = )",
 [plugin.registry_layout]
 directories = [)",
                             Quoted(images()), R"(]
-[plugin.network_cni]
+[plugin.registry_oci]
+config_path = [)",
+                            Quoted(certs()), "]\n", options.registry_keys,
+                            options.network_registries ? "" : "[image]\nregistries = [\"registry_layout\"]\n",
+                            R"([plugin.network_cni]
 conf_dir = )",
                             Quoted(directory_ + "/cni/conf"), "\nbin_dirs = [",
                             Quoted(options.cni_bin_dir.empty() ? directory_ + "/cni/bin" : options.cni_bin_dir),

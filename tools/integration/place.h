@@ -25,8 +25,10 @@ struct PlaceOptions {
   std::string subnet = "10.222.0.0/16";
   std::string log_level = "debug";
   int network_timeout_seconds = 60;
-  bool moody_network = false;  // a plugin at the end of the CNI chain that does what SetMood says
-  std::string state;           // "": inside the place
+  bool moody_network = false;       // a plugin at the end of the CNI chain that does what SetMood says
+  std::string state;                // "": inside the place
+  bool network_registries = false;  // what is not in images() is asked of registry_oci, as by default
+  std::string registry_keys;        // lines of [plugin.registry_oci]
 };
 
 // The CNI configuration list of bridge and host-local that places use.
@@ -44,6 +46,7 @@ class Place {
   std::string root() const { return directory_ + "/root"; }
   const std::string& state() const { return state_; }
   std::string images() const { return directory_ + "/images"; }
+  std::string certs() const { return directory_ + "/certs.d"; }  // of registry_oci; made by who needs it
   std::string plugins() const { return directory_ + "/plugins"; }
   std::string logs() const { return directory_ + "/logs"; }
   std::string leases() const { return directory_ + "/cni/leases"; }

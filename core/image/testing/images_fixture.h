@@ -51,11 +51,10 @@ class ImagesFixture : public testing::Test {
     options.store = store_.get();
     options.registries = {{"first", "{}"}};
     options.launch_worker = launcher_ != nullptr ? launcher_ : LaunchWorkerThread([this](UniqueFd control) {
-      (void)RunPullWorker(
-          std::move(control),
-          [this](const RegistryPlugins&) -> absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>> {
-            return std::vector<std::shared_ptr<ImageRegistry>>{std::make_shared<FakeRegistry>(&content_)};
-          });
+      (void)RunPullWorker(std::move(control),
+                          [this](const RegistryPlugins&, size_t) -> absl::StatusOr<std::shared_ptr<ImageRegistry>> {
+                            return std::make_shared<FakeRegistry>(&content_);
+                          });
     });
     options.progress_timeout_ns = progress_timeout_ns_;
     options.max_layer_bytes = max_layer_bytes_;

@@ -85,8 +85,8 @@ int Main() {
   Fill(&content);
   return RunPullWorker(
              UniqueFd(kWorkerControlFd),
-             [&](const RegistryPlugins&) -> absl::StatusOr<std::vector<std::shared_ptr<ImageRegistry>>> {
-               return std::vector<std::shared_ptr<ImageRegistry>>{std::make_shared<FakeRegistry>(&content)};
+             [&](const RegistryPlugins&, size_t) -> absl::StatusOr<std::shared_ptr<ImageRegistry>> {
+               return std::make_shared<FakeRegistry>(&content);
              }).ok()
              ? 0
              : 1;
