@@ -4,15 +4,20 @@
 
 #include <climits>
 #include <cstdlib>
+#include <iterator>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/failpoint.h"
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
 #include "core/container/container_config.h"
+#include "core/container/image_volumes.h"
+#include "core/oci/mount_propagation.h"
 #include "core/oci/runtime_spec.h"
 #include "core/oci/user.h"
 #include "core/oci/volume_mount.h"
@@ -30,11 +35,13 @@ absl::StatusOr<std::string> ResolveLinks(const std::string& path) {
   return std::string(resolved);
 }
 
-absl::StatusOr<std::vector<oci::VolumeMount>> Volumes(const ContainerConfig& config) {
+absl::StatusOr<std::vector<oci::VolumeMount>> Volumes(const BundleInput& in) {
   std::vector<oci::VolumeMount> volumes;
-  for (const runtime::v1::Mount& mount : config.mounts()) {
+  for (const runtime::v1::Mount& mount : in.config->mounts()) {
     ASSIGN_OR_RETURN(const std::string source, ResolveLinks(mount.host_path()));
-    ASSIGN_OR_RETURN(oci::VolumeMount volume, oci::CheckVolumeMount(mount, source, /*can_recursive_read_only=*/false));
+    ASSIGN_OR_RETURN(oci::VolumeMount volume, oci::CheckVolumeMount(mount, source, in.executor.recursive_read_only));
+    RETURN_IF_ERROR(Annotate(oci::CheckPropagation(source, volume.propagation, in.directory),
+                             absl::StrCat("mount at ", volume.destination)));
     volumes.push_back(std::move(volume));
   }
   return volumes;
@@ -83,6 +90,17 @@ absl::Status MakeWorkingDirectory(const BundleInput& in, const oci::ContainerDef
   return Annotate(MakeDirsInRoot(in.rootfs_fd, wanted).status(), "make the working directory");
 }
 
+// Said once: a daemon that lacks CAP_SYS_RESOURCE lacks it for every container.
+void TellClampedOomScore(const BundleInput& in, const oci::HostInputs& host) {
+  const int64_t wanted = in.config->linux().resources().oom_score_adj();
+  if (!host.min_oom_score_adj || wanted >= *host.min_oom_score_adj) return;
+  static std::once_flag told;
+  std::call_once(told, [&] {
+    LogWarn("oom_score_adj of containers is kept at the daemon's own: it has no CAP_SYS_RESOURCE to lower it",
+            {{"wanted", wanted}, {"least", *host.min_oom_score_adj}, {"container", in.config->metadata().name()}});
+  });
+}
+
 void RecordUser(const oci::ResolvedUser& user, state::v1::Container* record) {
   record->set_uid(user.uid);
   record->set_gid(user.gid);
@@ -103,15 +121,19 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   spec.sandbox_id = in.pod->record.id();
   spec.image_name = in.config->image().image();
   ASSIGN_OR_RETURN(spec.host, oci::ReadHostInputs(*in.config, *in.cgroup));
+  TellClampedOomScore(in, spec.host);
   spec.rootfs = in.directory + "/rootfs";
   spec.cgroups_path = record->cgroup_path();
   ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(in.rootfs_fd, security, image.config.user));
   ASSIGN_OR_RETURN(const int stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
   RETURN_IF_ERROR(MakeWorkingDirectory(in, image.config));
+  ASSIGN_OR_RETURN(spec.volumes, Volumes(in));
+  ASSIGN_OR_RETURN(std::vector<oci::VolumeMount> of_image,
+                   ImageVolumes(in.rootfs_fd, image.config.volumes, spec.volumes));
+  std::move(of_image.begin(), of_image.end(), std::back_inserter(spec.volumes));
   spec.image = std::move(image.config);
   JoinNamespaces(in, &spec);
   UsePodFiles(in, &spec);
-  ASSIGN_OR_RETURN(spec.volumes, Volumes(*in.config));
   ASSIGN_OR_RETURN(const nlohmann::json json, oci::BuildSpec(spec));
   RecordUser(spec.user, record);
   record->set_stop_signal(stop_signal);

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "core/image/images.h"
 #include "core/oci/host_inputs.h"
+#include "core/plugin/oci_executor.h"
 #include "core/pod/pod.h"
 #include "core/supervisor/client.h"
 #include "proto/berth/state/v1/state.pb.h"
@@ -25,6 +26,7 @@ struct BundleInput {
   const Supervisor* supervisor = nullptr;
   int rootfs_fd = -1;  // the mounted rootfs: users are looked up and the working directory is made there
   const oci::CgroupFacts* cgroup = nullptr;
+  ExecutorFeatures executor;
   int32_t target_pid = 0;  // of the container whose PID namespace is joined; 0: none
 };
 

@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/oci/volume_mount.h"
 
 namespace berth {
 namespace {
@@ -42,17 +43,14 @@ absl::Status CheckMount(const runtime::v1::Mount& mount) {
   if (mount.has_image() && !mount.image().image().empty()) {
     return absl::UnimplementedError(absl::StrCat("mount an image at ", mount.container_path(), ": not served yet"));
   }
-  if (mount.uidmappings_size() > 0 || mount.gidmappings_size() > 0) {
-    return absl::UnimplementedError(absl::StrCat("map ids of ", mount.container_path(), ": not served yet"));
-  }
-  if (mount.recursive_read_only()) {
-    return absl::UnimplementedError(
-        absl::StrCat("RROUnsupported: recursive read-only mount at ", mount.container_path(), ": not served yet"));
-  }
+  RETURN_IF_ERROR(oci::CheckMountFields(mount));
   return CheckAbsolutePath(mount.host_path(), "mounts.host_path");
 }
 
 absl::Status CheckSecurity(const runtime::v1::LinuxContainerSecurityContext& security) {
+  if (!runtime::v1::NamespaceMode_IsValid(security.namespace_options().pid())) {
+    return absl::InvalidArgumentError("namespace_options.pid of a container is no known mode");
+  }
   if (security.namespace_options().pid() == NamespaceMode::TARGET && security.namespace_options().target_id().empty()) {
     return absl::InvalidArgumentError("namespace_options.target_id is empty, and its pid mode is TARGET");
   }

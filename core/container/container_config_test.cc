@@ -9,6 +9,7 @@ namespace {
 
 using runtime::v1::ContainerConfig;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 ContainerConfig Minimal() {
   ContainerConfig config;
@@ -42,12 +43,25 @@ TEST(CheckContainerConfigTest, NamesWhatIsWrong) {
         "without run_as_user");
 }
 
-TEST(CheckContainerConfigTest, WhatIsNotServedIsRefusedNotIgnored) {
+TEST(CheckContainerConfigTest, RecursiveReadOnlyMountsAreReadOnlyAndPrivate) {
   ContainerConfig config = Minimal();
   runtime::v1::Mount* mount = config.add_mounts();
   mount->set_container_path("/x");
   mount->set_host_path("/y");
   mount->set_recursive_read_only(true);
+  EXPECT_EQ(CheckContainerConfig(config).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(CheckContainerConfig(config).message()), StartsWith("RROUnsupported: "));
+  mount->set_readonly(true);
+  EXPECT_TRUE(CheckContainerConfig(config).ok());
+  mount->set_propagation(runtime::v1::PROPAGATION_BIDIRECTIONAL);
+  EXPECT_THAT(std::string(CheckContainerConfig(config).message()), StartsWith("RROUnsupported: "));
+}
+
+TEST(CheckContainerConfigTest, WhatIsNotServedIsRefusedNotIgnored) {
+  ContainerConfig config = Minimal();
+  runtime::v1::Mount* mount = config.add_mounts();
+  mount->set_container_path("/x");
+  mount->mutable_image()->set_image("busybox");
   EXPECT_EQ(CheckContainerConfig(config).code(), absl::StatusCode::kUnimplemented);
 }
 

@@ -111,6 +111,11 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   input.supervisor = supervisor.get();
   input.rootfs_fd = rootfs.rootfs.get();
   input.cgroup = &cgroup_facts_;
+  for (const runtime::v1::Mount& mount : view->config->mounts()) {
+    if (!mount.recursive_read_only()) continue;
+    ASSIGN_OR_RETURN(input.executor, handler->executor->Features(ExecutorCall()));
+    break;
+  }
   if (view->config->linux().security_context().namespace_options().pid() == runtime::v1::NamespaceMode::TARGET) {
     ASSIGN_OR_RETURN(input.target_pid, TargetPid(*container));
   }

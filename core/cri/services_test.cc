@@ -58,6 +58,7 @@ class FakeExecutor : public OciExecutor {
     ExecutorFeatures features;
     features.name = "fake";
     features.version = "1.2";
+    features.recursive_read_only = true;
     features.json = "{\"ociVersionMax\": \"1.0.2\"}";
     return features;
   }
@@ -285,7 +286,11 @@ TEST_F(ServicesTest, StatusTellsConditionsAndHandlers) {
   ASSERT_EQ(status->runtime_handlers_size(), 2);
   EXPECT_EQ(status->runtime_handlers(0).name(), "");
   EXPECT_EQ(status->runtime_handlers(1).name(), "crun");
+  for (const cri::RuntimeHandler& handler : status->runtime_handlers()) {
+    EXPECT_TRUE(handler.features().recursive_read_only_mounts()) << handler.name();
+  }
   EXPECT_TRUE(status->features().supplemental_groups_policy());
+  EXPECT_TRUE(status->features().mount_options());
   EXPECT_EQ(json::parse(status->info().at("config"))["root"], config_.root);
   EXPECT_EQ(json::parse(status->info().at("runtimeHandlers"))["crun"]["version"], "1.2");
   EXPECT_TRUE(client_->Status({})->info().empty());

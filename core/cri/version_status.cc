@@ -22,6 +22,11 @@ void AddCondition(const char* type, bool status, const std::string& reason, cons
   condition->set_message(MessageForClients(message));
 }
 
+// Those of Berth with the handler's executor: what CreateContainer takes with it.
+void FillFeatures(const ExecutorFeatures& executor, cri::RuntimeHandler* out) {
+  out->mutable_features()->set_recursive_read_only_mounts(executor.recursive_read_only);
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* CriRuntimeService::Version(Context*, const cri::VersionRequest*,
@@ -69,21 +74,22 @@ grpc::ServerUnaryReactor* CriRuntimeService::Status(Context*, const cri::StatusR
     NetworkStatus network = env_.networks->Status();
     if (!network.ready && network.reason.empty()) network.reason = "NetworkPluginNotReady";
     AddCondition("NetworkReady", network.ready, network.reason, network.message, answer.mutable_status());
-    // Features are those of Berth with the executor: CheckPodConfig and CheckContainerConfig refuse user namespaces and
-    // recursive read-only mounts, so no handler claims them.
     nlohmann::json executors = nlohmann::json::object();
-    answer.add_runtime_handlers()->mutable_features();  // "": the default
+    if (const Handler* handler = env_.handlers->Find("")) {
+      FillFeatures(FeaturesOf(*handler), answer.add_runtime_handlers());  // "": the default
+    }
     for (const auto& [name, handler] : env_.handlers->by_name) {
       cri::RuntimeHandler* entry = answer.add_runtime_handlers();
       entry->set_name(name);
-      entry->mutable_features();
-      if (!verbose) continue;
       const ExecutorFeatures features = FeaturesOf(handler);
+      FillFeatures(features, entry);
+      if (!verbose) continue;
       executors[name] = {
           {"name", features.name}, {"version", features.version}, {"snapshotter", handler.snapshotter_name}};
       if (!features.json.empty()) executors[name]["features"] = ParsedOrText(features.json);
     }
     answer.mutable_features()->set_supplemental_groups_policy(true);
+    answer.mutable_features()->set_mount_options(true);
     if (verbose) {
       (*answer.mutable_info())["config"] = DumpForClients(ConfigInfo(*env_.config));
       (*answer.mutable_info())["runtimeHandlers"] = DumpForClients(executors);

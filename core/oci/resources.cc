@@ -1,11 +1,29 @@
 #include "core/oci/resources.h"
 
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace berth::oci {
 namespace {
 
 using runtime::v1::LinuxContainerResources;
+
+// "64KB", "2MB", "1GB": part of a file's name in the hugetlb controller.
+bool IsPageSize(absl::string_view size) {
+  const size_t digits = std::min(size.find_first_not_of("0123456789"), size.size());
+  const absl::string_view unit = size.substr(digits);
+  return digits > 0 && digits <= 6 && (unit == "KB" || unit == "MB" || unit == "GB");
+}
+
+// "0-3,7" (cgroup-v2.rst cpuset.cpus): the characters of a list; whether the machine has them is the kernel's to say.
+absl::Status CheckCpuset(const std::string& list, const char* field) {
+  if (list.find_first_not_of("0123456789,-") == std::string::npos && list.size() <= 4096) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("resources: ", field, " \"", absl::CHexEscape(list.substr(0, 64)),
+                                                 "\" is no list of numbers and ranges, such as 0-3,7"));
+}
 
 absl::Status Check(const LinuxContainerResources& r, const CgroupFacts& cgroup) {
   if (r.cpu_period() < 0) return absl::InvalidArgumentError(absl::StrCat("resources: cpu_period is ", r.cpu_period()));
@@ -19,14 +37,29 @@ absl::Status Check(const LinuxContainerResources& r, const CgroupFacts& cgroup) 
         absl::StrCat("resources: memory_swap_limit_in_bytes is ", swap,
                      ", less than memory_limit_in_bytes which it includes: ", r.memory_limit_in_bytes()));
   }
+  if (swap < -1) {
+    return absl::InvalidArgumentError(absl::StrCat("resources: memory_swap_limit_in_bytes is ", swap));
+  }
+  if (swap > 0 && r.memory_limit_in_bytes() <= 0) {
+    return absl::InvalidArgumentError(
+        "resources: memory_swap_limit_in_bytes is set without memory_limit_in_bytes, which it includes");
+  }
+  if (absl::Status bad = CheckCpuset(r.cpuset_cpus(), "cpuset_cpus"); !bad.ok()) return bad;
+  if (absl::Status bad = CheckCpuset(r.cpuset_mems(), "cpuset_mems"); !bad.ok()) return bad;
+  for (const runtime::v1::HugepageLimit& limit : r.hugepage_limits()) {
+    if (IsPageSize(limit.page_size())) continue;
+    return absl::InvalidArgumentError(absl::StrCat("resources: hugepage_limits names the page size \"",
+                                                   absl::CHexEscape(limit.page_size().substr(0, 64)),
+                                                   "\", want a form such as 2MB or 1GB"));
+  }
   if (!r.unified().empty() && cgroup.version != 2) {
     return absl::InvalidArgumentError("resources: unified is set, but this node has cgroup version 1");
   }
   for (const auto& [key, value] : r.unified()) {
     if (key.empty() || key.find('/') != std::string::npos || key.find('\0') != std::string::npos ||
         key.find('.') == std::string::npos || key.rfind("cgroup.", 0) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("resources: unified names \"", key, "\", which is no controller's file"));
+      return absl::InvalidArgumentError(absl::StrCat("resources: unified names \"", absl::CHexEscape(key.substr(0, 64)),
+                                                     "\", which is no controller's file"));
     }
   }
   return absl::OkStatus();

@@ -26,7 +26,9 @@ nlohmann::json Namespaces(const SpecInput& input) {
   }
   if (input.pid_mode == PidMode::kNew) namespaces.push_back({{"type", "pid"}});
   if (input.pid_mode == PidMode::kPath) namespaces.push_back({{"type", "pid"}, {"path", input.pid_ns}});
-  if (input.host.cgroup.version == 2) namespaces.push_back({{"type", "cgroup"}});
+  // A privileged container manages the node and sees all of its cgroups.
+  const bool privileged = input.config.linux().security_context().privileged();
+  if (input.host.cgroup.version == 2 && !privileged) namespaces.push_back({{"type", "cgroup"}});
   return namespaces;
 }
 

@@ -71,6 +71,13 @@ TEST(Resources, SwapRule) {
   EXPECT_EQ(ResourcesJson(r, {.swap = false})->dump(), R"({"memory":{"limit":1000}})");
   r.set_memory_swap_limit_in_bytes(1500);
   EXPECT_EQ(ResourcesJson(r, {})->dump(), R"({"memory":{"limit":1000,"swap":1500}})");
+  r.set_memory_swap_limit_in_bytes(-1);
+  EXPECT_EQ(ResourcesJson(r, {})->dump(), R"({"memory":{"limit":1000,"swap":-1}})");
+  r.set_memory_swap_limit_in_bytes(-2);
+  EXPECT_EQ(ResourcesJson(r, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  runtime::v1::LinuxContainerResources alone;
+  alone.set_memory_swap_limit_in_bytes(1000);
+  EXPECT_EQ(ResourcesJson(alone, {}).status().code(), absl::StatusCode::kInvalidArgument);
   r.set_memory_swap_limit_in_bytes(900);
   EXPECT_EQ(ResourcesJson(r, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
@@ -93,6 +100,16 @@ TEST(Resources, EveryController) {
   EXPECT_FALSE(ResourcesJson(r, {.version = 1})->at("cpu").contains("quota"));
   (*r.mutable_unified())["pids.max"] = "10";
   EXPECT_FALSE(ResourcesJson(r, {.hugetlb = false})->contains("hugepageLimits"));
+  for (const char* bad : {"", "2", "MB", "2mb", "2MB/../x", "../../2MB", "0x2MB", "1234567KB"}) {
+    runtime::v1::LinuxContainerResources hostile;
+    hostile.add_hugepage_limits()->set_page_size(bad);
+    EXPECT_EQ(ResourcesJson(hostile, {.hugetlb = false}).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
+  for (const char* bad : {"0-1\n2", "a", "0 1", "0x1"}) {
+    runtime::v1::LinuxContainerResources hostile;
+    hostile.set_cpuset_cpus(bad);
+    EXPECT_EQ(ResourcesJson(hostile, {}).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
   EXPECT_EQ(ResourcesJson(r, {.version = 1}).status().code(), absl::StatusCode::kInvalidArgument);
   for (const char* bad : {"../x.y", "cgroup.procs", "cgroup.kill", "nodot", ""}) {
     runtime::v1::LinuxContainerResources hostile;

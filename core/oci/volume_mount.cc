@@ -33,19 +33,15 @@ std::string Normalise(const std::string& path) {
   return result.empty() ? "/" : result;
 }
 
-absl::Status CheckRecursive(const runtime::v1::Mount& mount, bool can_recursive_read_only) {
+absl::Status CheckRecursive(const runtime::v1::Mount& mount) {
   if (!mount.recursive_read_only()) return absl::OkStatus();
   if (!mount.readonly()) return absl::InvalidArgumentError("recursive_read_only needs readonly");
-  if (mount.propagation() != runtime::v1::PROPAGATION_PRIVATE) {
-    return absl::InvalidArgumentError("recursive_read_only needs private propagation");
-  }
-  if (can_recursive_read_only) return absl::OkStatus();
-  return absl::FailedPreconditionError("the OCI runtime of this handler cannot make recursive read-only mounts");
+  if (mount.propagation() == runtime::v1::PROPAGATION_PRIVATE) return absl::OkStatus();
+  return absl::InvalidArgumentError("recursive_read_only needs private propagation");
 }
 
-absl::Status Check(const runtime::v1::Mount& mount, const std::string& source) {
+absl::Status CheckPlace(const runtime::v1::Mount& mount) {
   RETURN_IF_ERROR(CheckAbsolutePath(mount.container_path(), "container_path"));
-  RETURN_IF_ERROR(CheckAbsolutePath(source, "source"));
   if (Normalise(mount.container_path()) == "/") return absl::InvalidArgumentError("container_path is the root");
   if (!runtime::v1::MountPropagation_IsValid(mount.propagation())) {
     return absl::InvalidArgumentError(absl::StrCat("unknown propagation ", mount.propagation()));
@@ -62,14 +58,29 @@ absl::Status Check(const runtime::v1::Mount& mount, const std::string& source) {
   return absl::OkStatus();
 }
 
+std::string What(const runtime::v1::Mount& mount) {
+  return absl::StrCat("mount at ", absl::CHexEscape(mount.container_path().substr(0, 200)));
+}
+
+// The kubelet looks for the word at the very beginning.
+std::string WhatRecursive(const runtime::v1::Mount& mount) { return "RROUnsupported: " + What(mount); }
+
 }  // namespace
+
+absl::Status CheckMountFields(const runtime::v1::Mount& mount) {
+  RETURN_IF_ERROR(Annotate(CheckRecursive(mount), WhatRecursive(mount)));
+  return Annotate(CheckPlace(mount), What(mount));
+}
 
 absl::StatusOr<VolumeMount> CheckVolumeMount(const runtime::v1::Mount& mount, const std::string& source,
                                              bool can_recursive_read_only) {
-  const std::string what = absl::StrCat("mount at ", absl::CHexEscape(mount.container_path().substr(0, 200)));
-  // The kubelet looks for this word at the very beginning.
-  RETURN_IF_ERROR(Annotate(CheckRecursive(mount, can_recursive_read_only), absl::StrCat("RROUnsupported: ", what)));
-  RETURN_IF_ERROR(Annotate(Check(mount, source), what));
+  RETURN_IF_ERROR(CheckMountFields(mount));
+  if (mount.recursive_read_only() && !can_recursive_read_only) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(WhatRecursive(mount),
+                     ": the OCI runtime of this handler or the kernel cannot make recursive read-only mounts"));
+  }
+  RETURN_IF_ERROR(Annotate(CheckAbsolutePath(source, "source"), What(mount)));
   VolumeMount volume;
   volume.source = source;
   volume.destination = Normalise(mount.container_path());

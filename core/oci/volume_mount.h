@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/cri/v1/api.pb.h"
 
@@ -19,9 +20,14 @@ struct VolumeMount {
   std::vector<std::string> options;  // further bind options: noexec, nodev, nosuid ...
 };
 
-// Checks one CRI mount that is a bind of `source` (host_path with its links resolved, or a mounted image).
+// What can be said of a mount before anything is made for it: its place, propagation and options, and that
+// recursive_read_only stands beside readonly and private propagation (its errors begin with RROUnsupported, as the
+// kubelet knows it). Id mappings are kUnimplemented.
+absl::Status CheckMountFields(const runtime::v1::Mount& mount);
+
+// The same of a mount that is a bind of `source` (host_path with its links resolved, or a mounted image).
 // `can_recursive_read_only`: the executor has the feature; without it a request for it is kFailedPrecondition beginning
-// with RROUnsupported, as the kubelet knows it. Id mappings are kUnimplemented.
+// with RROUnsupported.
 absl::StatusOr<VolumeMount> CheckVolumeMount(const runtime::v1::Mount& mount, const std::string& source,
                                              bool can_recursive_read_only);
 

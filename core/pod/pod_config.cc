@@ -76,6 +76,17 @@ absl::Status CheckNamespaces(const runtime::v1::NamespaceOption& options) {
   return absl::OkStatus();
 }
 
+// There is no process of the pod's own for it to apply to, but what no container could have is refused with the pod.
+absl::Status CheckSecurity(const runtime::v1::LinuxSandboxSecurityContext& security) {
+  if (security.has_run_as_group() && !security.has_run_as_user()) {
+    return absl::InvalidArgumentError("security_context: run_as_group is given without run_as_user");
+  }
+  if (!runtime::v1::SupplementalGroupsPolicy_IsValid(security.supplemental_groups_policy())) {
+    return absl::InvalidArgumentError("security_context: unknown supplemental_groups_policy");
+  }
+  return CheckNamespaces(security.namespace_options());
+}
+
 absl::Status CheckCgroupParent(const std::string& parent) {
   if (parent.empty()) return absl::OkStatus();
   return CheckAbsolutePath(absl::StartsWith(parent, "/") ? parent : "/" + parent, "linux.cgroup_parent");
@@ -101,7 +112,7 @@ absl::Status CheckPodConfig(const PodSandboxConfig& config) {
   RETURN_IF_ERROR(CheckDns(config.dns_config()));
   RETURN_IF_ERROR(CheckPorts(config));
   RETURN_IF_ERROR(CheckCgroupParent(config.linux().cgroup_parent()));
-  return CheckNamespaces(config.linux().security_context().namespace_options());
+  return CheckSecurity(config.linux().security_context());
 }
 
 std::string PodNameKey(const runtime::v1::PodSandboxMetadata& metadata) {

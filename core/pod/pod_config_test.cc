@@ -44,6 +44,14 @@ TEST(CheckPodConfigTest, NamesWhatIsWrong) {
   fails([](auto& c) { c.mutable_linux()->set_cgroup_parent("/a/../.."); }, "cgroup_parent");
   fails([](auto& c) { c.mutable_dns_config()->add_servers("1.1.1.1\nnameserver 6.6.6.6"); }, "dns_config.servers");
   fails([](auto& c) { c.add_port_mappings()->set_host_port(70000); }, "not both ports");
+  fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_run_as_group()->set_value(5); },
+        "without run_as_user");
+  fails(
+      [](auto& c) {
+        c.mutable_linux()->mutable_security_context()->set_supplemental_groups_policy(
+            static_cast<runtime::v1::SupplementalGroupsPolicy>(7));
+      },
+      "supplemental_groups_policy");
   fails(
       [](auto& c) {
         c.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(

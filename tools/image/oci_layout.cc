@@ -84,6 +84,7 @@ Json ConfigDocument(const ImageSettings& settings, const std::vector<std::string
   if (!settings.user.empty()) run["User"] = settings.user;
   if (!settings.working_directory.empty()) run["WorkingDir"] = settings.working_directory;
   if (!settings.stop_signal.empty()) run["StopSignal"] = settings.stop_signal;
+  for (const std::string& volume : settings.volumes) run["Volumes"][volume] = Json::object();
   return {{"architecture", "amd64"},
           {"os", "linux"},
           {"config", run},

@@ -34,6 +34,7 @@ struct ImageSettings {
   std::vector<std::string> command;      // Cmd
   std::vector<std::string> environment;  // Env
   std::string user, working_directory, stop_signal;
+  std::vector<std::string> volumes;
 };
 
 // Where a blob went, to damage it afterwards.
