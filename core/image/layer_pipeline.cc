@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kMaxDocument = 4 << 20;
 constexpr size_t kPipeBytes = 1 << 20;
 constexpr int kMaxAttempts = 4;
+// So much is worth new attempts: a registry that breaks after each byte is given up.
+constexpr uint64_t kProgress = 1 << 20;
 
 // Refuses more than was announced, whatever the registry sends.
 ImageRegistry::Sink Bounded(uint64_t size, uint64_t* received, ImageRegistry::Sink sink) {
@@ -37,7 +39,7 @@ absl::Status FetchWithRetries(const ContentDescriptor& what, const BlobFetcher& 
     const uint64_t before = received;
     absl::Status status = fetch(what, received, Bounded(what.size, &received, sink));
     if (status.ok() || !absl::IsUnavailable(status) || attempt == kMaxAttempts) return status;
-    if (received > before) attempt = 1;
+    if (received - before >= kProgress) attempt = 1;
     std::this_thread::sleep_for(std::chrono::milliseconds(100 << (2 * attempt)));
   }
 }

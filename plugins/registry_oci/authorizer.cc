@@ -66,13 +66,13 @@ std::string Authorizer::Header() const {
   return header_;
 }
 
-sdk::Result<std::string> Authorizer::Answer(const sdk::Call& call, const std::string& used,
+sdk::Result<std::string> Authorizer::Answer(const sdk::Call& call, bool tls, const std::string& used,
                                             const std::vector<AuthChallenge>& challenges, int64_t* retry_after_ms) {
   if (!login_.registry_token.empty()) return Unauthenticated("the registry_token of the credentials is refused");
   const std::lock_guard<std::mutex> lock(mutex_);
   if (header_ != used) return header_;  // another thread has done it meanwhile
   if (const AuthChallenge* bearer = Find(challenges, "bearer"); bearer != nullptr) {
-    BERTH_ASSIGN_OR_RETURN(const std::string token, FetchToken(call, *bearer, retry_after_ms));
+    BERTH_ASSIGN_OR_RETURN(const std::string token, FetchToken(call, tls, *bearer, retry_after_ms));
     header_ = "Bearer " + token;
     return header_;
   }
@@ -86,11 +86,11 @@ sdk::Result<std::string> Authorizer::Answer(const sdk::Call& call, const std::st
   return header_;
 }
 
-sdk::Result<std::string> Authorizer::FetchToken(const sdk::Call& call, const AuthChallenge& challenge,
+sdk::Result<std::string> Authorizer::FetchToken(const sdk::Call& call, bool tls, const AuthChallenge& challenge,
                                                 int64_t* retry_after_ms) {
   sdk::Result<Url> realm = ParseUrl(challenge.Param("realm"));
   if (!realm.ok()) return sdk::Status(sdk::Code::kFailedPrecondition, "token server: " + realm.status().message());
-  if (host_.base.scheme == "https" && realm->scheme != "https" && !login_.empty()) {
+  if (tls && realm->scheme != "https" && !login_.empty()) {
     return sdk::FailedPrecondition("the registry names the token server " + realm->Shown() +
                                    ": credentials are not sent there without TLS");
   }

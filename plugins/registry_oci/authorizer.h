@@ -26,13 +26,15 @@ class Authorizer {
   // The value of the Authorization field to send; "" for none.
   std::string Header() const;
 
-  // To a refusal of a request that had `used` in its Authorization field: what to try instead. kUnauthenticated when
-  // there is nothing better. `*retry_after_ms`: what a token server asks for together with kUnavailable.
-  sdk::Result<std::string> Answer(const sdk::Call& call, const std::string& used,
+  // To a refusal, over TLS or not, of a request that had `used` in its Authorization field: what to try instead.
+  // kUnauthenticated when there is nothing better. `*retry_after_ms`: what a token server asks for together with
+  // kUnavailable.
+  sdk::Result<std::string> Answer(const sdk::Call& call, bool tls, const std::string& used,
                                   const std::vector<AuthChallenge>& challenges, int64_t* retry_after_ms);
 
  private:
-  sdk::Result<std::string> FetchToken(const sdk::Call& call, const AuthChallenge& challenge, int64_t* retry_after_ms);
+  sdk::Result<std::string> FetchToken(const sdk::Call& call, bool tls, const AuthChallenge& challenge,
+                                      int64_t* retry_after_ms);
   sdk::Result<std::string> Ask(const sdk::Call& call, HttpRequest request, Reply* reply);
 
   HttpClient& client_;

@@ -36,12 +36,13 @@ Reply HostSession::Once(const sdk::Call& call, const std::string& resource, cons
   std::string authorization = configured ? "" : authorizer_.Header();
   for (int answers = 0;; ++answers) {
     HttpRequest request = RequestFor(resource, headers);
+    const bool tls = request.url.scheme == "https";
     if (!authorization.empty()) request.secret_headers.emplace_back("Authorization", authorization);
     Reply reply = Follow(client_, call, std::move(request), receiver);
     const std::vector<AuthChallenge> challenges = reply.Challenges();
     if (challenges.empty() || configured || answers == kMaxAnswers) return reply;
     int64_t retry_after_ms = 0;
-    sdk::Result<std::string> answer = authorizer_.Answer(call, authorization, challenges, &retry_after_ms);
+    sdk::Result<std::string> answer = authorizer_.Answer(call, tls, authorization, challenges, &retry_after_ms);
     if (!answer.ok()) {
       reply.status = answer.status().code() == sdk::Code::kUnauthenticated
                          ? sdk::Annotate(answer.status(), reply.status.message())

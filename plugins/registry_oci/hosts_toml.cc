@@ -43,6 +43,24 @@ bool NestsTooDeep(std::string_view text) {
   return false;
 }
 
+// RFC 3629: no overlong forms, no surrogates. toml11 3.7 reads beyond its buffer to report a string that is not.
+bool IsUtf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+    const unsigned lead = byte(i);
+    const size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    if (size == 0) return false;
+    for (size_t k = 1; k < size; ++k) {
+      if ((byte(i + k) & 0xc0) != 0x80) return false;
+    }
+    const unsigned second = byte(i + 1);
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f)) return false;
+    if ((lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) return false;
+    i += size;
+  }
+  return true;
+}
+
 // Thrown and caught in this file, as toml11 throws anyway.
 struct Fault : std::exception {
   Fault(const toml::value& at, std::string text) : line(at.location().line()), message(std::move(text)) {}
@@ -233,6 +251,7 @@ std::optional<int64_t> ParseDurationMs(std::string_view text) {
 
 sdk::Result<HostsToml> ParseHostsToml(std::string_view text, const std::string& file) {
   if (text.size() > kMaxFile) return sdk::ResourceExhausted(file + ": larger than 256 KiB");
+  if (!IsUtf8(text)) return sdk::InvalidArgument(file + ": not UTF-8");
   if (NestsTooDeep(text)) return sdk::InvalidArgument(file + ": nests too deep");
   try {
     std::istringstream stream{std::string(text)};

@@ -75,11 +75,9 @@ sdk::Code CodeOf(CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_UNSUPPORTED_PROTOCOL:  // an answer that is not HTTP
+    case CURLE_WEIRD_SERVER_REPLY:
       return sdk::Code::kFailedPrecondition;
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_URL_MALFORMAT:
-      return sdk::Code::kInvalidArgument;
     case CURLE_OUT_OF_MEMORY:
       return sdk::Code::kResourceExhausted;
     default:

@@ -156,7 +156,8 @@ Result<ContentDescriptor> OciRegistry::Resolve(const Call& call, const sdk::Regi
         found.digest = by_digest ? reference.digest : IsDigest(digest) ? digest : "";
         found.size = found.data.size();
         if (found.data.empty()) {
-          reply.status = sdk::FailedPrecondition(host.host().base.Shown() + ": the manifest is empty");
+          // A connection that closes before Content-Length looks like this.
+          reply.status = sdk::Unavailable(host.host().base.Shown() + ": the manifest is empty");
         }
         return reply;
       });
