@@ -53,6 +53,13 @@ void ReadHandlers(TomlReader& runtime, Config* config) {
   });
 }
 
+void ReadCgroupDriver(TomlReader& runtime, Config* config) {
+  std::string name = CgroupDriverName(CgroupDriver::kCgroupfs);
+  const std::string systemd = CgroupDriverName(CgroupDriver::kSystemd);
+  runtime.ReadOneOf("cgroup_driver", {name, systemd}, &name);
+  config->runtime.cgroup_driver = name == systemd ? CgroupDriver::kSystemd : CgroupDriver::kCgroupfs;
+}
+
 void AddStandardHandlers(Config* config) {
   if (!config->runtime.handlers.empty()) return;
   config->runtime.handlers["crun"].options["binary"].value = std::string("/usr/bin/crun");
@@ -94,7 +101,10 @@ void ReadAll(TomlReader& top, Config* config) {
     t.ReadInt("worker_threads", 2, 1024, &config->daemon.worker_threads);
     t.ReadInt("exec_threads", 1, 1024, &config->daemon.exec_threads);
   });
-  top.ReadTable("runtime", [&](TomlReader& t) { ReadHandlers(t, config); });
+  top.ReadTable("runtime", [&](TomlReader& t) {
+    ReadCgroupDriver(t, config);
+    ReadHandlers(t, config);
+  });
   top.ReadTable("plugin", [&](TomlReader& t) {
     t.ReadTables([&](const std::string& name, TomlReader& table) { config->plugin[name] = table.TakeRest(); });
   });
@@ -153,6 +163,8 @@ absl::StatusOr<Config> LoadConfig(const std::string& path) {
   return ParseConfig(text, path);
 }
 
+const char* CgroupDriverName(CgroupDriver driver) { return driver == CgroupDriver::kSystemd ? "systemd" : "cgroupfs"; }
+
 std::string DefaultConfigText() {
   return R"(# Berth's configuration. Every key is optional; the values here are the defaults.
 
@@ -183,7 +195,7 @@ hooks = ["network_cni"]  # set up in this order, torn down in the reverse
 timeout_seconds = 120
 
 [pod]
-cgroup_parent = "/berth"  # for pods that name none
+cgroup_parent = "/berth"  # for pods that name none; with systemd's cgroups that is berth.slice
 shm_bytes = 67108864      # size of /dev/shm
 supervisor_timeout_seconds = 30
 
@@ -197,6 +209,8 @@ exec_threads = 64    # ExecSync calls at a time; more of them wait
 
 [runtime]
 default_handler = "crun"
+# "systemd" where systemd runs and the kubelet has cgroupDriver: systemd. Changed while no pods run.
+cgroup_driver = "cgroupfs"
 
 # One table for each runtime handler (a RuntimeClass names it). Keys beside `executor` and `snapshotter` are the executor's.
 [runtime.handlers.crun]

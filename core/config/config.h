@@ -14,6 +14,10 @@
 
 namespace berth {
 
+// Who makes the cgroups of containers: Berth's executors themselves, or systemd when they ask it to. The kubelet has
+// the same setting and must agree; RuntimeConfig tells it.
+enum class CgroupDriver : uint8_t { kCgroupfs, kSystemd };
+
 struct RuntimeHandlerConfig {
   std::string executor = "executor_oci";  // the plugin that runs containers of this handler
   std::string snapshotter;                // "": [image] snapshotter
@@ -68,6 +72,7 @@ struct Config {
 
   struct Runtime {
     std::string default_handler = "crun";
+    CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
     std::map<std::string, RuntimeHandlerConfig> handlers;  // by name; crun and runc when none is given
   } runtime;
 
@@ -79,6 +84,9 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& fi
 
 // The same from a file of at most 1 MiB. kNotFound if there is none.
 absl::StatusOr<Config> LoadConfig(const std::string& path);
+
+// "cgroupfs", "systemd".
+const char* CgroupDriverName(CgroupDriver driver);
 
 // The defaults as a commented TOML file: what `berth config default` prints. ParseConfig reads it back to the same.
 std::string DefaultConfigText();

@@ -87,6 +87,13 @@ TEST(ConfigTest, AnUnknownDefaultHandlerIsRefused) {
               HasSubstr("no [runtime.handlers.kata]"));
 }
 
+TEST(ConfigTest, CgroupDriverIsOneOfTwo) {
+  EXPECT_EQ(ParseConfig("", "t")->runtime.cgroup_driver, CgroupDriver::kCgroupfs);
+  EXPECT_EQ(ParseConfig("[runtime]\ncgroup_driver = \"systemd\"", "t")->runtime.cgroup_driver, CgroupDriver::kSystemd);
+  EXPECT_THAT(ParseConfig("[runtime]\ncgroup_driver = \"cgroups\"", "t").status().message(),
+              HasSubstr("t:2: runtime.cgroup_driver: cgroups is none of cgroupfs, systemd"));
+}
+
 TEST(ConfigTest, DeepNestingIsRefusedBeforeParsing) {
   EXPECT_THAT(ParseConfig("a = " + std::string(100000, '['), "t").status().message(), HasSubstr("nested deeper"));
 }

@@ -1,8 +1,10 @@
 #include "core/config/toml_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace berth {
 namespace {
@@ -52,6 +54,15 @@ void TomlReader::ReadPath(const std::string& key, std::string* out) {
   if (value == nullptr) return;
   Read(key, out);
   if (value->is_string() && (out->empty() || out->front() != '/')) Fault(*value, key, "expected an absolute path");
+}
+
+void TomlReader::ReadOneOf(const std::string& key, const std::vector<std::string>& choices, std::string* out) {
+  const toml::value* value = Take(key);
+  if (value == nullptr) return;
+  Read(key, out);
+  if (value->is_string() && std::find(choices.begin(), choices.end(), *out) == choices.end()) {
+    Fault(*value, key, absl::StrCat(*out, " is none of ", absl::StrJoin(choices, ", ")));
+  }
 }
 
 void TomlReader::Read(const std::string& key, std::vector<std::string>* out) {

@@ -24,6 +24,7 @@ class TomlReader {
   void Read(const std::string& key, std::vector<std::string>* out);
   void ReadInt(const std::string& key, int64_t least, int64_t most, int64_t* out);
   void ReadPath(const std::string& key, std::string* out);  // absolute
+  void ReadOneOf(const std::string& key, const std::vector<std::string>& choices, std::string* out);
   // Calls `read` with the table below `key`, and reports what it left unread.
   void ReadTable(const std::string& key, const std::function<void(TomlReader&)>& read);
   // The same for every table inside this one.

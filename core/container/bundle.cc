@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/failpoint.h"
 #include "core/base/file.h"
@@ -123,7 +124,7 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   ASSIGN_OR_RETURN(spec.host, oci::ReadHostInputs(*in.config, *in.cgroup));
   TellClampedOomScore(in, spec.host);
   spec.rootfs = in.directory + "/rootfs";
-  spec.cgroups_path = record->cgroup_path();
+  spec.cgroups_path = in.cgroups_path;
   ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(in.rootfs_fd, security, image.config.user));
   ASSIGN_OR_RETURN(const int stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
   RETURN_IF_ERROR(MakeWorkingDirectory(in, image.config));
@@ -134,7 +135,9 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   spec.image = std::move(image.config);
   JoinNamespaces(in, &spec);
   UsePodFiles(in, &spec);
-  ASSIGN_OR_RETURN(const nlohmann::json json, oci::BuildSpec(spec));
+  ASSIGN_OR_RETURN(nlohmann::json json, oci::BuildSpec(spec));
+  // Under systemd crun would put the container into a group below its scope, and the limits of its creation only there.
+  if (!absl::StartsWith(in.cgroups_path, "/")) json["annotations"]["run.oci.systemd.subgroup"] = "";
   RecordUser(spec.user, record);
   record->set_stop_signal(stop_signal);
   // Environment values may be any octets, JSON may not: what is no UTF-8 is replaced.

@@ -22,6 +22,7 @@ struct BundleInput {
   std::string state;      // [Config] state
   const PodView* pod = nullptr;
   const runtime::v1::ContainerConfig* config = nullptr;
+  std::string cgroups_path;  // linux.cgroupsPath
   const ImageRecord* image = nullptr;
   const Supervisor* supervisor = nullptr;
   int rootfs_fd = -1;  // the mounted rootfs: users are looked up and the working directory is made there

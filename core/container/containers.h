@@ -125,6 +125,8 @@ class Containers : public PodMembers {
   absl::Status Abandon(const std::shared_ptr<Container>& container);
   // exit.cc
   void ExitOnQueue(const std::shared_ptr<Container>& container, const SupervisedExit& exit);
+  uint64_t PodOomKills(const Container& container) const;
+  bool WasOomKilled(const Container& container, int wait_status) const;
   void Exited(const std::shared_ptr<Container>& container, state::v1::Container record);
   // exec.cc
   absl::StatusOr<ExecSyncResult> RunExec(const std::shared_ptr<Container>& container,

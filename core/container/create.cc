@@ -10,6 +10,7 @@
 #include "core/container/bundle.h"
 #include "core/container/container_config.h"
 #include "core/container/containers.h"
+#include "core/pod/cgroup_names.h"
 
 namespace berth {
 namespace {
@@ -74,7 +75,10 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   record.set_snapshotter(handler->snapshotter_name);
   record.set_snapshot_key(absl::StrCat(number));
   record.set_log_path(log_path);
-  record.set_cgroup_path(absl::StrCat(pod->record.cgroup_parent(), "/", record.id()));
+  const CgroupDriver driver = env_.config->runtime.cgroup_driver;
+  ASSIGN_OR_RETURN(const std::string cgroups_path, CgroupsPath(driver, pod->record.cgroup_parent(), record.id()));
+  record.set_cgroup_path(ContainerCgroup(driver, pod->record.cgroup_parent(), record.id()));
+  record.set_pod_oom_kills(env_.cgroups->OomKills(pod->record.cgroup_parent()));
   record.set_resources(view->config->linux().resources().SerializeAsString());
   RETURN_IF_ERROR(Save(container, record));  // the intent: everything below is named by it
 
@@ -107,6 +111,7 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   input.state = env_.config->state;
   input.pod = pod.get();
   input.config = view->config.get();
+  input.cgroups_path = cgroups_path;
   input.image = image.get();
   input.supervisor = supervisor.get();
   input.rootfs_fd = rootfs.rootfs.get();

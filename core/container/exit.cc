@@ -1,6 +1,8 @@
 // What happens when a container's first process has ended.
+#include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,11 +45,30 @@ void Containers::ExitOnQueue(const std::shared_ptr<Container>& container, const 
     record.set_finished_at(exit.at_unix_ns);
     record.set_exit_code(ExitCode(exit.wait_status));
     record.set_reason(record.exit_code() == 0 ? "Completed" : "Error");
-    // Read before the executor removes the cgroup: a child's OOM kill may end the container too.
-    if (record.exit_code() != 0 && env_.cgroups->OomKills(record.cgroup_path()) > 0) record.set_reason("OOMKilled");
+    if (record.exit_code() != 0 && WasOomKilled(*container, exit.wait_status)) record.set_reason("OOMKilled");
+    record.set_pod_oom_kills(PodOomKills(*container));
     Exited(container, std::move(record));
   }
   if (auto supervisor = container->pod()->supervisor()) supervisor->Acknowledge(exit.sequence).IgnoreError();
+}
+
+// Of the pod's group: version 2 counts there what happens below it.
+uint64_t Containers::PodOomKills(const Container& container) const {
+  return env_.cgroups->OomKills(container.pod()->view()->record.cgroup_parent());
+}
+
+// Asked before the executor removes the cgroup. A child's OOM kill may end the container too.
+bool Containers::WasOomKilled(const Container& container, int wait_status) const {
+  const std::string path = container.view()->record.cgroup_path();
+  if (env_.cgroups->OomKills(path) > 0) return true;
+  if (env_.cgroups->Exists(path) || !WIFSIGNALED(wait_status) || WTERMSIG(wait_status) != SIGKILL) return false;
+  // systemd removes a scope as soon as it is empty. Then a kill in the pod that no other container accounts for was
+  // its.
+  uint64_t known = 0;
+  for (const auto& other : OfPod(container.pod()->id())) {
+    known = std::max<uint64_t>(known, other->view()->record.pod_oom_kills());
+  }
+  return PodOomKills(container) > known;
 }
 
 void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::Container record) {

@@ -65,7 +65,10 @@ json ConfigInfo(const Config& config) {
           {"container",
            {{"executor_timeout_seconds", config.container.executor_timeout_seconds},
             {"exec_sync_output_bytes", config.container.exec_sync_output_bytes}}},
-          {"runtime", {{"default_handler", config.runtime.default_handler}, {"handlers", handlers}}},
+          {"runtime",
+           {{"default_handler", config.runtime.default_handler},
+            {"cgroup_driver", CgroupDriverName(config.runtime.cgroup_driver)},
+            {"handlers", handlers}}},
           {"plugin", plugins}};
 }
 

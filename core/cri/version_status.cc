@@ -44,7 +44,10 @@ grpc::ServerUnaryReactor* CriRuntimeService::Version(Context*, const cri::Versio
 grpc::ServerUnaryReactor* CriRuntimeService::RuntimeConfig(Context*, const cri::RuntimeConfigRequest*,
                                                            cri::RuntimeConfigResponse* response) {
   auto call = UnaryCall::Start(env_.calls);
-  call->Answer(absl::OkStatus(), [&] { response->mutable_linux()->set_cgroup_driver(cri::CGROUPFS); });
+  call->Answer(absl::OkStatus(), [&] {
+    const bool systemd = env_.config->runtime.cgroup_driver == CgroupDriver::kSystemd;
+    response->mutable_linux()->set_cgroup_driver(systemd ? cri::SYSTEMD : cri::CGROUPFS);
+  });
   return call.get();
 }
 

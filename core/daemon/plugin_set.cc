@@ -25,6 +25,23 @@ absl::StatusOr<Snapshotter*> SnapshotterFor(const Config& config, const std::str
   return (set->snapshotters[name] = *std::move(made)).get();
 }
 
+// There is one kubelet with one driver: a handler cannot have its own. An executor is told only what is not its
+// default.
+absl::Status SetCgroupDriver(const Config& config, const std::string& handler, ConfigValue::Table* table) {
+  const std::string driver = CgroupDriverName(config.runtime.cgroup_driver);
+  const auto own = table->find("cgroup_driver");
+  if (own == table->end()) {
+    if (config.runtime.cgroup_driver != CgroupDriver::kCgroupfs) (*table)["cgroup_driver"].value = driver;
+    return absl::OkStatus();
+  }
+  const std::string* value = own->second.As<std::string>();
+  if (value != nullptr && *value == driver) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("runtime.handlers.", handler,
+                                                 ".cgroup_driver is not runtime.cgroup_driver, "
+                                                 "which is ",
+                                                 driver, " for all; leave it out there"));
+}
+
 absl::StatusOr<Handler> MakeHandler(const Config& config, const std::string& name, const RuntimeHandlerConfig& handler,
                                     Plugins* plugins, PluginSet* set) {
   Handler made;
@@ -35,6 +52,7 @@ absl::StatusOr<Handler> MakeHandler(const Config& config, const std::string& nam
   ConfigValue::Table table = TableOf(config, handler.executor);
   for (const auto& [key, value] : handler.options) table[key] = value;
   if (table.count("root") == 0) table["root"].value = absl::StrCat(config.state, "/executor/", name);
+  RETURN_IF_ERROR(SetCgroupDriver(config, name, &table));
   auto executor = plugins->MakeOciExecutor(handler.executor, table, name);
   if (!executor.ok()) return Annotate(executor.status(), absl::StrCat("executor of runtime handler ", name));
   made.executor = (set->executors[name] = *std::move(executor)).get();

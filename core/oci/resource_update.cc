@@ -15,12 +15,6 @@ using runtime::v1::LinuxContainerResources;
 constexpr size_t kMostUpdateBytes = 64 << 10;
 constexpr int64_t kDefaultShares = 1024;
 
-// The kernel's list format: 0-3,8
-absl::Status CheckCpuList(const std::string& list, absl::string_view field) {
-  if (list.find_first_not_of("0123456789,-:/") == std::string::npos) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("resources: ", field, " is no list of numbers such as 0-3,8"));
-}
-
 }  // namespace
 
 absl::Status CheckResourceUpdate(const LinuxContainerResources& update) {
@@ -30,17 +24,6 @@ absl::Status CheckResourceUpdate(const LinuxContainerResources& update) {
   if (update.oom_score_adj() < -1000 || update.oom_score_adj() > 1000) {
     return absl::InvalidArgumentError(
         absl::StrCat("resources: oom_score_adj is ", update.oom_score_adj(), ", not within -1000 and 1000"));
-  }
-  RETURN_IF_ERROR(CheckCpuList(update.cpuset_cpus(), "cpuset_cpus"));
-  RETURN_IF_ERROR(CheckCpuList(update.cpuset_mems(), "cpuset_mems"));
-  for (const runtime::v1::HugepageLimit& limit : update.hugepage_limits()) {
-    // It becomes a part of a file's name.
-    const std::string& size = limit.page_size();
-    const size_t unit = size.find_first_not_of("0123456789");
-    if (unit == 0 || unit == std::string::npos || size.size() > 16 ||
-        (size.substr(unit) != "KB" && size.substr(unit) != "MB" && size.substr(unit) != "GB")) {
-      return absl::InvalidArgumentError("resources: hugepage_limits.page_size is none such as 2MB or 1GB");
-    }
   }
   for (const auto& [key, value] : update.unified()) {
     if (value.find('\0') != std::string::npos) {

@@ -14,8 +14,8 @@
 
 namespace berth::oci {
 
-// kInvalidArgument for values that no update may have, whatever holds now. What only the kernel can judge (a CPU that
-// does not exist, a quota beyond the parent's) passes.
+// kInvalidArgument for what ResourcesJson does not look at. What only the kernel can judge (a CPU that does not exist,
+// a quota beyond the parent's) passes both.
 absl::Status CheckResourceUpdate(const runtime::v1::LinuxContainerResources& update);
 
 // True when every field is zero or empty: such an update changes nothing.

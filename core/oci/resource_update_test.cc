@@ -48,20 +48,10 @@ TEST(ResourceUpdate, Checks) {
   for (const char* size : {"64KB", "2MB", "1GB"}) update.add_hugepage_limits()->set_page_size(size);
   EXPECT_FALSE(ChangesNothing(update));
   EXPECT_TRUE(CheckResourceUpdate(update).ok());
-  for (const char* size : {"", "MB", "2", "2TB", "2MB.max", "../2MB", "99999999999999999MB"}) {
-    LinuxContainerResources bad;
-    bad.add_hugepage_limits()->set_page_size(size);
-    EXPECT_EQ(CheckResourceUpdate(bad).code(), absl::StatusCode::kInvalidArgument) << size;
-  }
   for (const int64_t score : {-1001, 1001}) {
     LinuxContainerResources bad;
     bad.set_oom_score_adj(score);
     EXPECT_EQ(CheckResourceUpdate(bad).code(), absl::StatusCode::kInvalidArgument) << score;
-  }
-  for (const char* list : {"0\n1", "all", "0 1"}) {
-    LinuxContainerResources bad;
-    bad.set_cpuset_mems(list);
-    EXPECT_EQ(CheckResourceUpdate(bad).code(), absl::StatusCode::kInvalidArgument) << list;
   }
   LinuxContainerResources huge;
   (*huge.mutable_unified())["memory.high"] = std::string(1 << 20, '1');

@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
@@ -87,11 +86,6 @@ absl::Status CheckSecurity(const runtime::v1::LinuxSandboxSecurityContext& secur
   return CheckNamespaces(security.namespace_options());
 }
 
-absl::Status CheckCgroupParent(const std::string& parent) {
-  if (parent.empty()) return absl::OkStatus();
-  return CheckAbsolutePath(absl::StartsWith(parent, "/") ? parent : "/" + parent, "linux.cgroup_parent");
-}
-
 }  // namespace
 
 absl::Status CheckPodConfig(const PodSandboxConfig& config) {
@@ -111,7 +105,6 @@ absl::Status CheckPodConfig(const PodSandboxConfig& config) {
   if (!config.log_directory().empty()) RETURN_IF_ERROR(CheckAbsolutePath(config.log_directory(), "log_directory"));
   RETURN_IF_ERROR(CheckDns(config.dns_config()));
   RETURN_IF_ERROR(CheckPorts(config));
-  RETURN_IF_ERROR(CheckCgroupParent(config.linux().cgroup_parent()));
   return CheckSecurity(config.linux().security_context());
 }
 
@@ -123,12 +116,6 @@ std::string PodNameKey(const runtime::v1::PodSandboxMetadata& metadata) {
 
 bool UsesHostNetwork(const PodSandboxConfig& config) {
   return config.linux().security_context().namespace_options().network() == NamespaceMode::NODE;
-}
-
-std::string CgroupParentOf(const PodSandboxConfig& config, const std::string& fallback) {
-  const std::string& parent = config.linux().cgroup_parent();
-  if (parent.empty()) return fallback;
-  return absl::StartsWith(parent, "/") ? parent : "/" + parent;
 }
 
 PodPaths::PodPaths(const std::string& state, const std::string& id)

@@ -18,9 +18,6 @@ std::string PodNameKey(const runtime::v1::PodSandboxMetadata& metadata);
 
 bool UsesHostNetwork(const runtime::v1::PodSandboxConfig& config);
 
-// linux.cgroup_parent as an absolute cgroupfs path, `fallback` when there is none.
-std::string CgroupParentOf(const runtime::v1::PodSandboxConfig& config, const std::string& fallback);
-
 // Where a pod keeps things: all below STATE/pods/ID, but for the netns pin, which CNI plugins look for in /run/netns.
 struct PodPaths {
   PodPaths(const std::string& state, const std::string& id);

@@ -41,7 +41,6 @@ TEST(CheckPodConfigTest, NamesWhatIsWrong) {
   fails([](auto& c) { c.set_hostname("a b"); }, "hostname");
   fails([](auto& c) { c.set_log_directory("relative"); }, "log_directory is not absolute");
   fails([](auto& c) { c.set_log_directory("/var/../etc"); }, "..");
-  fails([](auto& c) { c.mutable_linux()->set_cgroup_parent("/a/../.."); }, "cgroup_parent");
   fails([](auto& c) { c.mutable_dns_config()->add_servers("1.1.1.1\nnameserver 6.6.6.6"); }, "dns_config.servers");
   fails([](auto& c) { c.add_port_mappings()->set_host_port(70000); }, "not both ports");
   fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_run_as_group()->set_value(5); },
@@ -103,13 +102,6 @@ TEST(MakePodSpecTest, APodInTheHostsNetworkTouchesNothingOfIt) {
   EXPECT_FALSE(spec.new_network || spec.new_ipc || spec.new_uts || spec.shared_pid);
   EXPECT_EQ(spec.netns_pin + spec.shm_path + spec.hostname, "");
   EXPECT_THAT(spec.sysctls, IsEmpty());
-}
-
-TEST(CgroupParentTest, IsAbsolute) {
-  PodSandboxConfig config = Minimal();
-  EXPECT_EQ(CgroupParentOf(config, "/berth"), "/berth");
-  config.mutable_linux()->set_cgroup_parent("kubepods/x");
-  EXPECT_EQ(CgroupParentOf(config, "/berth"), "/kubepods/x");
 }
 
 TEST(ResolvConfTest, HasTheThreeKindsOfLines) {

@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/base/subprocess.h"
+#include "core/pod/cgroup_names.h"
 #include "core/pod/pod_config.h"
 #include "core/pod/pod_files.h"
 
@@ -69,13 +70,16 @@ void Pods::Run(const runtime::v1::PodSandboxConfig& config, const std::string& r
                                                         runtime_handler, "\"; add [runtime.handlers.", runtime_handler,
                                                         "] to the configuration")));
   }
+  auto cgroup =
+      PodCgroup(env_.config->runtime.cgroup_driver, config.linux().cgroup_parent(), env_.config->pod.cgroup_parent);
+  if (!cgroup.ok()) return done(Annotate(cgroup.status(), "run pod sandbox"));
   PodView view;
   view.record.set_id(env_.ids->New());
   view.record.set_runtime_handler(runtime_handler);
   view.record.set_created_at(UnixNanos());
   view.record.set_boot_id(env_.boot_id);
   view.record.set_config(config.SerializeAsString());
-  view.record.set_cgroup_parent(CgroupParentOf(config, env_.config->pod.cgroup_parent));
+  view.record.set_cgroup_parent(*std::move(cgroup));
   if (!UsesHostNetwork(config)) view.record.set_netns_path(PodPaths(env_.config->state, view.record.id()).netns);
   view.config = std::make_shared<const runtime::v1::PodSandboxConfig>(config);
 

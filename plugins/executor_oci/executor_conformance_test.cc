@@ -26,6 +26,17 @@ void MakeBundle(const std::string& directory, const std::string& id) {
       << R"("linux":{"namespaces":[{"type":"pid"},{"type":"mount"}],"cgroupsPath":"/berth-test-)" << id << "\"}}";
 }
 
+// Of the group that the bundle names, on either version.
+int64_t MemoryLimit(const std::string& id) {
+  int64_t limit = -1;
+  for (const char* file :
+       {"/sys/fs/cgroup/memory/berth-test-ID/memory.limit_in_bytes", "/sys/fs/cgroup/berth-test-ID/memory.max"}) {
+    std::string path = file;
+    std::ifstream(path.replace(path.find("ID"), 2, id)) >> limit;
+  }
+  return limit;
+}
+
 ExecutorUnderTest Runtime(const std::string& binary) {
   return {"plugins/executor_oci/executor_oci.so",
           [binary](const std::string& directory) {
@@ -36,7 +47,7 @@ ExecutorUnderTest Runtime(const std::string& binary) {
           },
           &MakeBundle, kProcess,
           // crun refuses a machine with both cgroup hierarchies.
-          [] { umount2("/sys/fs/cgroup/unified", MNT_DETACH); }};
+          [] { umount2("/sys/fs/cgroup/unified", MNT_DETACH); }, &MemoryLimit};
 }
 
 std::vector<ExecutorUnderTest> Runtimes() {

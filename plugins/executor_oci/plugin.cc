@@ -46,14 +46,26 @@ std::string Resolved(const sdk::Config& config) {
   return std::string(kDirectories[3]) + "/" + binary;
 }
 
-void CheckCgroupDriver(const sdk::Config& config, const std::vector<std::string>& args) {
-  const std::string driver = config.String("cgroup_driver", "cgroupfs");
-  if (driver == "systemd" || std::find(args.begin(), args.end(), "--systemd-cgroup") != args.end()) {
-    config.Fail("cgroup_driver",
-                "systemd is not supported yet: set cgroupfs here and cgroupDriver: cgroupfs in the "
-                "kubelet's configuration");
+constexpr char kSystemdOption[] = "--systemd-cgroup";
+
+// The global options: what the configuration adds, and how the runtime is to make cgroups.
+std::vector<std::string> Options(const sdk::Config& config) {
+  std::vector<std::string> args = config.Strings("args");
+  if (std::find(args.begin(), args.end(), kSystemdOption) != args.end()) {
+    config.Fail("args", std::string(kSystemdOption) + ": set cgroup_driver = \"systemd\" in [runtime] instead");
   }
-  if (driver != "cgroupfs") config.Fail("cgroup_driver", "want \"cgroupfs\", found \"" + driver + "\"");
+  const std::string driver = config.String("cgroup_driver", "cgroupfs");
+  if (driver != "cgroupfs" && driver != "systemd") {
+    config.Fail("cgroup_driver", "want \"cgroupfs\" or \"systemd\", found \"" + driver + "\"");
+  }
+  if (driver == "cgroupfs") return args;
+  // sd_booted(3)
+  if (access("/run/systemd/system", F_OK) != 0) {
+    config.Fail("cgroup_driver",
+                "systemd does not run on this machine: set cgroupfs, in the kubelet's configuration too");
+  }
+  args.insert(args.begin(), kSystemdOption);
+  return args;
 }
 
 class Plugin : public sdk::OciExecutor {
@@ -63,9 +75,8 @@ class Plugin : public sdk::OciExecutor {
     Settings settings;
     settings.binary = Resolved(config);
     settings.root = config.Path("root", host.state() + "/executor/" + host.instance());
-    settings.args = config.Strings("args");
+    settings.args = Options(config);
     settings.timeout_seconds = config.Int("timeout_seconds", settings.timeout_seconds, 1, 3600);
-    CheckCgroupDriver(config, settings.args);
     auto opened = CliExecutor::Open(std::move(settings), std::make_unique<HostRunner>(host));
     if (!opened.ok()) throw sdk::internal::StatusException(opened.status());
     executor_ = *std::move(opened);

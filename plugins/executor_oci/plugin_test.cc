@@ -92,16 +92,26 @@ TEST_F(ExecutorPluginTest, WrongConfigurationIsNamed) {
   config["binary"].value = std::string("bin/crun");
   ExpectRefused(config, absl::StatusCode::kInvalidArgument, "fake.binary");
   config = Config();
-  config["cgroup_driver"].value = std::string("systemd");
-  ExpectRefused(config, absl::StatusCode::kInvalidArgument, "systemd is not supported yet");
   config["cgroup_driver"].value = std::string("cgroups");
   ExpectRefused(config, absl::StatusCode::kInvalidArgument, "cgroup_driver");
   config = Config();
   config["args"].value = ConfigValue::Array{{std::string("--systemd-cgroup")}};
-  ExpectRefused(config, absl::StatusCode::kInvalidArgument, "systemd is not supported yet");
+  ExpectRefused(config, absl::StatusCode::kInvalidArgument, "set cgroup_driver = \"systemd\"");
   config = Config();
   config["timeout_seconds"].value = int64_t{0};
   ExpectRefused(config, absl::StatusCode::kInvalidArgument, "timeout_seconds");
+}
+
+TEST_F(ExecutorPluginTest, SystemdIsAskedForCgroupsWhereItRuns) {
+  auto config = Config();
+  config["cgroup_driver"].value = std::string("systemd");
+  if (access("/run/systemd/system", F_OK) != 0) {
+    return ExpectRefused(config, absl::StatusCode::kInvalidArgument, "systemd does not run on this machine");
+  }
+  auto executor = Make(config);
+  ASSERT_TRUE(executor.ok()) << executor.status();
+  EXPECT_TRUE((*executor)->Start(Call(), {"c1", "p1", plugin_.scratch(), plugin_.scratch() + "/pid", ""}).ok());
+  EXPECT_EQ(supervisor_.asked.at(0).argv.at(3), "--systemd-cgroup");
 }
 
 TEST_F(ExecutorPluginTest, ABareNameIsLookedUp) {

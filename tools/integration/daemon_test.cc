@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "core/base/file.h"
@@ -16,12 +17,12 @@ std::vector<std::regex> NotLeaks(const Place& place) {
   std::vector<std::regex> lines;
   for (const char* line :
        {"directory LEASES/[^/]*", "file LEASES/[^/]*/(lock|last_reserved_ip[.].*)", "directory LOGS/.*", "file LOGS/.*",
-        "directory .*/root/cni", "mount tmpfs on /run/netns", "cgroup .*/TAG(/pods)?", "interface BRIDGE",
+        "directory .*/root/cni", "mount tmpfs on /run/netns", "cgroup .*/TAG(/pods)?",
+        "cgroup .*/TAG.slice(/TAG-pods.slice)?", "directory /run/systemd/transient", "interface BRIDGE",
         "directory /var/lib/cni/(cache|results|networks)", "(file|directory) .*/daemon[.]log"}) {
     std::string text = line;
     const auto replace = [&text](const std::string& what, const std::string& by) {
-      const size_t at = text.find(what);
-      if (at != std::string::npos) text.replace(at, what.size(), by);
+      text = absl::StrReplaceAll(text, {{what, by}});
     };
     replace("LEASES", place.leases());
     replace("LOGS", place.logs());
@@ -59,6 +60,7 @@ void DaemonTest::TearDown() {
 
 void DaemonTest::MakePlace() {
   static int count = 0;
+  if (TheWorld().systemd) options_.cgroup_driver = "systemd";
   auto place =
       Place::Make(absl::StrCat(TheWorld().directory, "/", ++count), BuiltPlugins(TheWorld().runfiles), options_);
   ASSERT_OK(place);

@@ -55,15 +55,19 @@ absl::Status MakeDirectory() {
   std::string directory = lab ? "/var/lib/uml/bi.XXXXXX" : "/tmp/bi.XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) return ErrnoStatus("mkdtemp " + directory);
   MutableWorld().directory = directory;
-  MutableWorld().tag = "berth-it-" + directory.substr(directory.size() - 6);
+  MutableWorld().systemd = lab && access("/run/systemd/system", F_OK) == 0;
+  // A dash in a slice's name would make it a part of another.
+  MutableWorld().tag = (TheWorld().systemd ? "berthit" : "berth-it-") + directory.substr(directory.size() - 6);
   return chmod(directory.c_str(), 0755) == 0 ? absl::OkStatus() : ErrnoStatus("chmod " + directory);
 }
 
 absl::Status Furnish() {
   if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) != 0) return ErrnoStatus("unshare");
   RETURN_IF_ERROR(Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
-  RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr));
-  RETURN_IF_ERROR(Mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  if (!TheWorld().systemd) {
+    RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr));
+    RETURN_IF_ERROR(Mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  }
   RETURN_IF_ERROR(MakeDirs("/run/netns"));
   RETURN_IF_ERROR(MakeDirs("/run/lock"));
   RETURN_IF_ERROR(MakeDirs("/var/lib/cni"));
@@ -123,7 +127,7 @@ int RunIsolated(const char* argv0, const std::function<int()>& body) {
   MutableWorld().runfiles = FindRunfiles(argv0);
   absl::Status status = MakeDirectory();
   // The mounts stay this process's own: it removes what is left, for which it needs a /proc that outlives the child.
-  if (status.ok() && unshare(CLONE_NEWPID) != 0) {
+  if (status.ok() && !TheWorld().systemd && unshare(CLONE_NEWPID) != 0) {
     status = ErrnoStatus("unshare (are you root?)");
   }
   if (!status.ok()) {

@@ -13,6 +13,9 @@ struct World {
   std::string directory;
   // Names this run and nothing else: cgroups of tests live below /TAG.
   std::string tag;
+  // In the lab's systemd: containers get systemd's cgroups. Then processes and /run are the machine's, because systemd
+  // has to know them by the same ids and names.
+  bool systemd = false;
   // Where Bazel laid out what the test program depends on.
   std::string runfiles;
 };

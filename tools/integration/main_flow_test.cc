@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "tools/integration/daemon_test.h"
+#include "tools/integration/isolation.h"
 
 namespace berth {
 namespace {
@@ -235,7 +236,7 @@ TEST_F(ServiceTest, VersionStatusAndConfig) {
 
   const auto config = client().RuntimeConfig(cri::RuntimeConfigRequest());
   ASSERT_OK(config);
-  EXPECT_EQ(config->linux().cgroup_driver(), cri::CGROUPFS);
+  EXPECT_EQ(config->linux().cgroup_driver(), TheWorld().systemd ? cri::SYSTEMD : cri::CGROUPFS);
 }
 
 TEST_F(ServiceTest, RpcsNotServedYetSaySo) {

@@ -83,6 +83,8 @@ timeout_seconds = )",
 [runtime]
 default_handler = )",
                             Quoted(options.default_handler), R"(
+cgroup_driver = )",
+                            Quoted(options.cgroup_driver), R"(
 [runtime.handlers.crun]
 executor = "executor_oci"
 binary = )",

@@ -23,6 +23,7 @@ struct PlaceOptions {
   std::string cni_bin_dir;  // searched before the usual ones; "": none
   std::string bridge = "berthtest0";
   std::string subnet = "10.222.0.0/16";
+  std::string cgroup_driver = "cgroupfs";
   std::string log_level = "debug";
   int network_timeout_seconds = 60;
   bool moody_network = false;       // a plugin at the end of the CNI chain that does what SetMood says

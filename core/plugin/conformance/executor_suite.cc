@@ -256,6 +256,29 @@ TEST_P(ExecutorSuite, PausesAndResumes) {
   ExpectState(ExecutorState::kRunning);
 }
 
+TEST_P(ExecutorSuite, AnUpdateHoldsAndTouchesNothingElse) {
+  if (!GetParam().memory_limit) GTEST_SKIP() << "it does not update";
+  const auto update = [this](const char* resources) {
+    const absl::Status status = executor_->Update(Call(), request_, resources);
+    EXPECT_TRUE(status.ok()) << resources << ": " << status;
+    return GetParam().memory_limit(request_.id);
+  };
+  ASSERT_TRUE(Create().ok());
+  EXPECT_EQ(update(R"({"memory":{"limit":67108864}})"), 64 << 20) << "CREATED";
+  ASSERT_TRUE(executor_->Start(Call(), request_).ok());
+  ExpectState(ExecutorState::kRunning);
+  EXPECT_EQ(update(R"({"cpu":{"shares":200}})"), 64 << 20) << "only the CPU was meant";
+  EXPECT_EQ(update(R"({"memory":{"limit":134217728},"cpu":{"shares":300,"quota":50000,"period":100000}})"), 128 << 20);
+  Restart();
+  EXPECT_EQ(update(R"({"memory":{"limit":33554432}})"), 32 << 20);
+  ExpectState(ExecutorState::kRunning);
+}
+
+TEST_P(ExecutorSuite, AnUpdateNeedsAContainer) {
+  if (!GetParam().memory_limit) GTEST_SKIP() << "it does not update";
+  EXPECT_EQ(executor_->Update(Call(), request_, R"({"memory":{"limit":67108864}})").code(), Code::kNotFound);
+}
+
 TEST_P(ExecutorSuite, NonsenseResourcesAreRefused) {
   ASSERT_NE(Run(), 0);
   EXPECT_FALSE(executor_->Update(Call(), request_, "{").ok());

@@ -28,6 +28,8 @@ struct ExecutorUnderTest {
   std::function<void(const std::string& directory, const std::string& id)> bundle;
   std::string process;            // a runtime-spec `process` that runs in it until it is killed
   std::function<void()> prepare;  // what the machine needs first, once, in the mount namespace; may be empty
+  // The memory limit that holds for container `id`, in bytes. Empty for an executor without update.
+  std::function<int64_t(const std::string& id)> memory_limit;
 };
 inline void PrintTo(const ExecutorUnderTest& test, std::ostream* out) { *out << test.so; }
 
