@@ -24,6 +24,12 @@
 #include "core/base/unique_fd.h"
 #include "tools/integration/cgroup_dirs.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// Leaks are found by a thread that looks into this process by its number in /proc, which is another in a world's own
+// namespaces: there it would end the test with an error of its own.
+extern "C" int __lsan_is_turned_off() { return 1; }
+#endif
+
 namespace berth {
 namespace {
 

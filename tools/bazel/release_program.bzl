@@ -1,5 +1,5 @@
-"""Builds the supervisor the same way whatever the rest is built with: optimised, and never under a sanitizer, which
-could not be linked statically and would be carried by every pod."""
+"""A program that is built the same way whatever the rest is built with: optimised, stripped, and never under a sanitizer,
+which cannot be linked statically. For what is carried in the binary, and for what tests run inside of containers."""
 
 def _release_impl(_settings, _attr):
     return {
