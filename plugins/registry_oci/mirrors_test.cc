@@ -1,5 +1,6 @@
 // Which hosts are asked, in which order, with what: hosts.toml and the directories it may be in.
 #include "plugins/registry_oci/oci_registry.h"
+#include "plugins/registry_oci/proxy.h"
 #include "plugins/registry_oci/registry_test_base.h"
 
 namespace berth::registry_oci {
@@ -9,6 +10,7 @@ using sdk::Code;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 using testing::StartsWith;
 
@@ -175,6 +177,25 @@ TEST_F(MirrorsTest, AFileThatCannotBeUsedFailsThePull) {
   WriteHosts("example.org", Server() + "rewrite = 1\n");
   EXPECT_EQ(Who(), "upstream");
   EXPECT_THAT(warnings_, ElementsAre(HasSubstr("hosts.toml: unknown key rewrite (line 2)")));
+}
+
+TEST_F(MirrorsTest, ProxiesOfTheEnvironment) {
+  WriteHosts("example.org", "server = \"http://registry.example.org\"\n[host.\"http://127.0.0.1:" +
+                                std::to_string(first_.port()) + "\"]\n");
+  first_status_ = 404;
+  setenv("HTTP_PROXY", ("http://user:secret@" + second_.host()).c_str(), 1);
+  EXPECT_EQ(Who(), "second") << "through the proxy; the loopback host was not";
+  EXPECT_EQ(second_.requests()[0].target, "http://registry.example.org/v2/a/b/manifests/1?ns=example.org");
+  EXPECT_THAT(second_.requests()[0].Header("proxy-authorization"), StartsWith("Basic "));
+  EXPECT_THAT(first_.requests(), SizeIs(1));
+  second_status_ = 403;
+  EXPECT_THAT(Who(), Not(HasSubstr("secret")));
+  setenv("NO_PROXY", "other.org,.example.org", 1);
+  EXPECT_EQ(ProxyFor(*ParseUrl("http://registry.example.org/")).except_for, "other.org,.example.org");
+  EXPECT_EQ(ProxyFor(*ParseUrl("https://registry.example.org/")).url, "") << "that would be HTTPS_PROXY";
+  EXPECT_EQ(ProxyFor(*ParseUrl("http://localhost:5000/")).url, "");
+  unsetenv("HTTP_PROXY");
+  unsetenv("NO_PROXY");
 }
 
 TEST_F(MirrorsTest, OnlyALoopbackHostWithoutWordsMayBePlain) {

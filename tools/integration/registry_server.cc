@@ -43,7 +43,7 @@ std::string Configuration(const std::string& directory, const RegistryServerOpti
   std::string text =
       absl::StrCat("version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: ", options.store,
                    "}\nhttp:\n  addr: 127.0.0.1:", options.port, "\n  secret: x\n");
-  if (!certificates.empty()) {
+  if (!certificates.empty() && options.tls) {
     absl::StrAppend(&text, "  tls:\n    certificate: ", certificates, "/server.crt\n    key: ", certificates,
                     "/server.key\n");
   }
@@ -86,6 +86,7 @@ absl::StatusOr<RegistryServer> RegistryServer::Start(const std::string& director
       WriteFileAtomic(directory + "/config.yml", Configuration(directory, options), 0644, Durability::kVolatile));
   RegistryServer server;
   server.host_ = absl::StrCat("127.0.0.1:", options.port);
+  server.log_ = directory + "/log";
   ASSIGN_OR_RETURN(server.process_,
                    DaemonProcess::Start({"/usr/bin/docker-registry", "serve", directory + "/config.yml"},
                                         directory + "/log", {"OTEL_TRACES_EXPORTER=none"}));

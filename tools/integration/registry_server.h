@@ -17,6 +17,7 @@ struct RegistryServerOptions {
   int port = 5000;           // on 127.0.0.1
   std::string store;         // RegistryStore::root()
   std::string certificates;  // of MakeCertificates: speaks TLS. "": does not
+  bool tls = true;           // with certificates
   bool client_certificates = false;
   bool password = false;    // Basic
   std::string token_realm;  // Bearer: the URL of the token server, which signs with server.key
@@ -31,11 +32,12 @@ class RegistryServer {
   static absl::StatusOr<RegistryServer> Start(const std::string& directory, const RegistryServerOptions& options);
 
   const std::string& host() const { return host_; }  // "127.0.0.1:5000"
+  const std::string& log() const { return log_; }
   // SIGKILL.
   void Stop() { process_.Kill(); }
 
  private:
-  std::string host_;
+  std::string host_, log_;
   DaemonProcess process_;
 };
 

@@ -81,6 +81,11 @@ absl::Status RegistryStore::Link(const std::string& path, const std::string& dig
   return Write(path, "link", digest);
 }
 
+std::string RegistryStore::PathOfContent(const std::string& digest) const {
+  const std::string hex = digest.substr(digest.find(':') + 1);
+  return absl::StrCat(root_, "/docker/registry/v2/blobs/sha256/", hex.substr(0, 2), "/", hex, "/data");
+}
+
 absl::Status RegistryStore::PutBlob(const std::string& repository, const std::string& data) {
   const Digest digest = Digest::Of(data);
   const std::string base = root_ + "/docker/registry/v2";

@@ -27,6 +27,9 @@ class RegistryStore {
 
   const std::string& root() const { return root_; }
 
+  // The file with the content of this digest.
+  std::string PathOfContent(const std::string& digest) const;
+
   // `layers` are tar archives, base first. `in_index`: the tag names an index that lists a manifest for another
   // platform, too.
   absl::StatusOr<StoredImage> Add(const std::string& repository, const std::string& tag, ManifestFormat manifest,

@@ -1,11 +1,15 @@
 // Images from network registries: Debian's docker-registry in each way it can be reached, each format of manifests and
 // layers, pulled by the real daemon.
+#include <atomic>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/file.h"
 #include "tools/integration/daemon_test.h"
 #include "tools/integration/isolation.h"
 #include "tools/integration/registry_server.h"
 #include "tools/integration/registry_store.h"
+#include "tools/integration/token_server.h"
 
 namespace berth {
 namespace {
@@ -133,6 +137,12 @@ TEST_F(RegistryTest, Tls) {
   Serve(options);
   WriteHosts(kHost, absl::StrCat("server = \"https://127.0.0.1:5000\"\nca = \"", certificates_, "/ca.crt\"\n"));
   PullEveryFormat();
+  EXPECT_THAT(ReadFile(servers_[0].log(), 16 << 20).value_or(""), testing::HasSubstr("HTTP/2.0"));
+  // Nobody vouches for it.
+  WriteHosts(kHost, "server = \"https://127.0.0.1:5000\"\n");
+  const auto untrusted = PullAs(absl::StrCat(kHost, "/matrix/oci-gzip:1"));
+  EXPECT_CODE(untrusted, kFailedPrecondition);
+  EXPECT_THAT(std::string(untrusted.status().message()), testing::HasSubstr("certificate"));
 }
 
 TEST_F(RegistryTest, MutualTls) {
@@ -171,6 +181,92 @@ TEST_F(RegistryTest, APasswordIsAskedFor) {
   encoded.set_server_address("http://127.0.0.1:5000/v2/");
   EXPECT_OK(PullAs(name, encoded));
   EXPECT_EQ(DaemonLog().find("guessed"), std::string::npos);
+  EXPECT_EQ(DaemonLog().find(kRegistryPassword), std::string::npos);
+}
+
+TEST_F(RegistryTest, TokenServer) {
+  TokenServer tokens(certificates_);
+  RegistryServerOptions options;
+  options.certificates = certificates_;
+  options.tls = false;
+  options.token_realm = tokens.realm();
+  Serve(options);
+  PullEveryFormat(Password());
+  AddImage("private/image");
+  const std::string name = absl::StrCat(kHost, "/private/image:1");
+  EXPECT_CODE(PullAs(name), kUnauthenticated);
+  cri::AuthConfig auth;
+  auth.set_identity_token(kIdentityToken);
+  EXPECT_OK(PullAs(name, auth));
+  const auto token = SignPullToken(certificates_, "private/image");
+  ASSERT_OK(token);
+  auth.Clear();
+  auth.set_registry_token(*token);
+  EXPECT_OK(PullAs(name, auth));
+  auth.set_registry_token(SignPullToken(certificates_, "other/image").value_or(""));
+  EXPECT_CODE(PullAs(name, auth), kUnauthenticated);
+}
+
+// A mirror that has only some, a mirror that nobody answers at, and the registry itself.
+TEST_F(RegistryTest, Mirrors) {
+  Serve({});
+  WriteHosts("registry.example.org", R"(
+server = "http://127.0.0.1:5000"
+[host."http://127.0.0.1:4999"]
+[host."http://127.0.0.1:5001"]
+)");
+  AddImage("some/image");
+  EXPECT_OK(PullAs("registry.example.org/some/image:1"));
+  WriteHosts("registry.example.org", "server = \"http://127.0.0.1:5000\"\n[host.\"https://127.0.0.1:5000\"]\nca = 1\n");
+  const auto pulled = PullAs("registry.example.org/some/image:1");
+  EXPECT_CODE(pulled, kInvalidArgument);
+  EXPECT_THAT(std::string(pulled.status().message()), testing::HasSubstr("hosts.toml:3: "));
+}
+
+// The pull's caller goes away while a layer hangs: nothing stays, neither a process nor a snapshot.
+TEST_F(RegistryTest, ACancelledPullLeavesNothing) {
+  const StoredImage stored = AddImage("slow/image");
+  std::atomic<int> layers{0};
+  registry_oci::ScriptedServer slow([&](const registry_oci::ServedRequest& request) {
+    registry_oci::ServedResponse response;
+    std::string path = store_->PathOfContent(request.target.substr(request.target.rfind('/') + 1));
+    if (absl::StrContains(request.target, "/manifests/")) {
+      path = store_->PathOfContent(stored.top_digest);
+      response.headers = {{"Content-Type", "application/vnd.oci.image.manifest.v1+json"}};
+    } else if (!absl::StrContains(request.target, stored.id)) {
+      // Half of it comes, more than is unpacked at once.
+      ++layers;
+      response.hang_after_body = true;
+    }
+    response.body = ReadFile(path).value_or("");
+    if (response.hang_after_body) {
+      response.body_size = static_cast<int64_t>(response.body.size());
+      response.body.resize(response.body.size() / 2);
+    }
+    return response;
+  });
+  cri::PullImageRequest request;
+  request.mutable_image()->set_image(slow.host() + "/slow/image:1");
+  EXPECT_FALSE(client().PullImage(request, absl::Seconds(3)).ok());
+  EXPECT_GT(layers, 0);
+  // TearDown looks for what is left.
+}
+
+TEST_F(RegistryTest, SecretsAreInNobodysArguments) {
+  std::atomic<bool> seen{false};
+  registry_oci::ScriptedServer watching([&](const registry_oci::ServedRequest&) {
+    for (const std::string& pid : ListDir("/proc").value_or(std::vector<std::string>())) {
+      for (const char* file : {"/cmdline", "/environ"}) {
+        const std::string text = ReadFile(absl::StrCat("/proc/", pid, file)).value_or("");
+        seen = seen || absl::StrContains(text, kRegistryPassword);
+      }
+    }
+    registry_oci::ServedResponse response;
+    response.status = 403;
+    return response;
+  });
+  EXPECT_CODE(PullAs(watching.host() + "/any/image:1", Password()), kPermissionDenied);
+  EXPECT_FALSE(seen);
   EXPECT_EQ(DaemonLog().find(kRegistryPassword), std::string::npos);
 }
 
