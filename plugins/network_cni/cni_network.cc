@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "plugins/network_cni/runtime_args.h"
+#include "plugins/network_cni/version.h"
 
 namespace berth::network_cni {
 namespace {
@@ -46,7 +47,13 @@ std::string UsableNetns(const PodNetwork& pod) {
 CniNetwork::CniNetwork(Options options)
     : options_(std::move(options)),
       runner_({options_.bin_dirs, options_.timeout_ns, options_.spawn}),
-      store_(options_.cache_dir) {}
+      store_(options_.cache_dir),
+      configs_(options_.conf_dir, options_.max_conf_num),
+      versions_(&runner_) {}
+
+void CniNetwork::Warn(const std::string& text) const {
+  if (options_.warn) options_.warn(text);
+}
 
 std::string CniNetwork::NotInitialized(const LoadedConfigs& loaded) const {
   std::string text = "cni config uninitialized: no valid network configuration in " + options_.conf_dir +
@@ -57,24 +64,31 @@ std::string CniNetwork::NotInitialized(const LoadedConfigs& loaded) const {
 }
 
 // The attachments that Setup will make.
-Result<std::vector<Attachment>> CniNetwork::Plan(const PodNetwork& pod) const {
+Result<std::vector<Attachment>> CniNetwork::Plan(const Call& call, const PodNetwork& pod) {
   if (!IsContainerId(pod.pod_id)) return sdk::InvalidArgument("connect a pod to the network: its id is not valid");
   if (pod.netns_path.empty()) return sdk::InvalidArgument("connect pod " + pod.pod_id + ": no network namespace");
-  LoadedConfigs loaded = LoadConfigs(options_.conf_dir, options_.max_conf_num);
+  LoadedConfigs loaded = configs_.Load();
   if (loaded.networks.empty()) return sdk::Unavailable(NotInitialized(loaded));
   BERTH_ASSIGN_OR_RETURN(const std::string args, CniArgs(pod));
-  BERTH_ASSIGN_OR_RETURN(const Value capabilities, Capabilities(pod));
+  BERTH_ASSIGN_OR_RETURN(Value capabilities, Capabilities(pod));
   std::vector<Attachment> out;
   for (ConfigList& list : loaded.networks) {
+    const Status chosen = versions_.Choose(call, &list);
+    if (chosen.code() == Code::kNotFound) return sdk::Unavailable(chosen.message());
+    BERTH_RETURN_IF_ERROR(chosen);
     Value declared = Declared(list, capabilities);
     out.push_back(
         {pod.pod_id, InterfaceName(out.size()), args, std::move(declared), std::move(list), Value(), pod.netns_path});
+    // No two interfaces have one address.
+    capabilities.erase("ips");
+    capabilities.erase("mac");
   }
   return out;
 }
 
 Result<NetworkResult> CniNetwork::Setup(const Call& call, const PodNetwork& pod) {
-  BERTH_ASSIGN_OR_RETURN(std::vector<Attachment> attachments, Plan(pod));
+  BERTH_ASSIGN_OR_RETURN(const GcGate::Pass pass, gate_.Operation(call));
+  BERTH_ASSIGN_OR_RETURN(std::vector<Attachment> attachments, Plan(call, pod));
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     connected_.insert(pod.pod_id);
@@ -91,7 +105,10 @@ Result<NetworkResult> CniNetwork::Setup(const Call& call, const PodNetwork& pod)
 Result<NetworkResult> CniNetwork::Connect(const Call& call, const std::string& pod_id,
                                           std::vector<Attachment>& attachments) {
   BERTH_RETURN_IF_ERROR(store_.Save(pod_id, attachments));  // the intent
-  for (Attachment& attachment : attachments) BERTH_RETURN_IF_ERROR(Add(runner_, call, attachment));
+  for (Attachment& attachment : attachments) {
+    BERTH_RETURN_IF_ERROR(Add(runner_, call, attachment));
+    BERTH_RETURN_IF_ERROR(Verify(attachment, &attachment == attachments.data()));
+  }
   NetworkResult result;
   for (const Attachment& attachment : attachments) {
     for (std::string& ip : PodIps(attachment.result, options_.ip_preference)) result.ips.push_back(std::move(ip));
@@ -107,14 +124,38 @@ Result<NetworkResult> CniNetwork::Connect(const Call& call, const std::string& p
   return result;
 }
 
+// A plugin may answer that all is well and have done nothing. Without its first interface a pod is not connected; the
+// rest is reported only, since there are networks whose addresses the kernel does not know (a VM's, a user-space
+// stack's).
+Status CniNetwork::Verify(const Attachment& attachment, bool primary) const {
+  if (!options_.look) return {};
+  const Result<NetnsView> view = options_.look(attachment.netns);
+  if (!view.ok()) {
+    Warn("check what CNI plugins did: " + view.status().message());
+    return {};
+  }
+  const std::string whose = " of pod " + attachment.container_id;
+  if (!view->interfaces.contains(attachment.ifname)) {
+    const std::string text = "ADD for network " + attachment.list.name + " ended well, but there is no interface " +
+                             attachment.ifname + " in the network namespace" + whose;
+    if (primary) return sdk::Internal(text);
+    Warn(text);
+    return {};
+  }
+  for (const std::string& ip : PodIps(attachment.result, options_.ip_preference)) {
+    if (view->addresses.contains(ip)) continue;
+    Warn("ADD for network " + attachment.list.name + " answered with address " + ip +
+         ", which no interface in the network namespace" + whose + " has");
+  }
+  return {};
+}
+
 // After a failed Setup, perhaps because its caller gave up: with a deadline of its own. What fails is left to the next
 // Teardown or Gc, which find it in the store.
 void CniNetwork::Undo(const std::string& pod_id, const std::vector<Attachment>& attachments) {
   Status status = Disconnect(Call(), attachments);
   if (status.ok()) status = store_.Remove(pod_id);
-  if (!status.ok() && options_.warn) {
-    options_.warn("undo the failed connection of pod " + pod_id + ": " + status.message());
-  }
+  if (!status.ok()) Warn("undo the failed connection of pod " + pod_id + ": " + status.message());
 }
 
 Status CniNetwork::Disconnect(const Call& call, const std::vector<Attachment>& attachments) const {
@@ -131,15 +172,16 @@ Result<std::vector<Attachment>> CniNetwork::Known(const PodNetwork& pod) const {
   if (!pod.state.empty()) {
     Result<std::vector<Attachment>> out = DecodeAttachments(pod.state, "state of pod " + pod.pod_id);
     if (out.ok()) return out;
-    if (options_.warn) options_.warn(out.status().message());
+    Warn(out.status().message());
   }
   return store_.Load(pod.pod_id);
 }
 
 // For a pod of which only a damaged file is left, after a power cut: the networks of today.
-std::vector<Attachment> CniNetwork::Guess(const std::string& pod_id) const {
+std::vector<Attachment> CniNetwork::Guess(const std::string& pod_id) {
   std::vector<Attachment> out;
-  for (ConfigList& list : LoadConfigs(options_.conf_dir, options_.max_conf_num).networks) {
+  for (ConfigList& list : configs_.Load().networks) {
+    static_cast<void>(versions_.Choose(Call(), &list));  // if none is spoken by all, DEL says so
     out.push_back({pod_id, InterfaceName(out.size()), "IgnoreUnknown=1;K8S_POD_INFRA_CONTAINER_ID=" + pod_id,
                    Value::object(), std::move(list), Value(), ""});
   }
@@ -148,6 +190,7 @@ std::vector<Attachment> CniNetwork::Guess(const std::string& pod_id) const {
 
 Status CniNetwork::Teardown(const Call& call, const PodNetwork& pod) {
   if (!IsContainerId(pod.pod_id)) return sdk::InvalidArgument("disconnect a pod: its id is not valid");
+  BERTH_ASSIGN_OR_RETURN(const GcGate::Pass pass, gate_.Operation(call));
   Result<std::vector<Attachment>> known = Known(pod);
   if (!known.ok() && known.status().code() == Code::kNotFound) return {};  // nothing was begun, or all is undone
   std::vector<Attachment> attachments = known.ok() ? *std::move(known) : Guess(pod.pod_id);
@@ -193,28 +236,27 @@ Status CniNetwork::AskPlugins(const Call& call, const std::vector<ConfigList>& n
 }
 
 Result<NetworkStatus> CniNetwork::Readiness(const Call& call) {
-  const LoadedConfigs loaded = LoadConfigs(options_.conf_dir, options_.max_conf_num);
+  LoadedConfigs loaded = configs_.Load();
   const auto not_ready = [](std::string why) { return NetworkStatus{false, "NetworkPluginNotReady", std::move(why)}; };
   if (loaded.networks.empty()) return not_ready(NotInitialized(loaded));
   for (size_t i = 0; i < loaded.networks.size(); ++i) {
-    for (const Value& plugin : loaded.networks[i].plugins) {
-      const Result<std::string> program = runner_.Find(json::StringMember(plugin, "type"));
-      if (!program.ok()) return not_ready(loaded.files[i] + ": " + program.status().message());
-    }
+    const Status chosen = versions_.Choose(call, &loaded.networks[i]);
+    if (!chosen.ok()) return not_ready(loaded.files[i] + ": " + chosen.message());
   }
   const Status answer = AskPlugins(call, loaded.networks);
   if (!answer.ok()) return not_ready(answer.message());
   NetworkStatus status{true, "", ""};
   for (const std::string& fault : loaded.faults) {
-    status.message += (status.message.empty() ? "passed over: " : "; ") + fault;
+    status.message += (status.message.empty() ? "not valid: " : "; ") + fault;
   }
   return status;
 }
 
-Status CniNetwork::Gc(const Call& call, const std::vector<std::string>& valid_pod_ids) {
+// Attachments that an earlier daemon made and nobody knows any more.
+Status CniNetwork::ReleaseLost(const Call& call, const std::vector<std::string>& valid_pod_ids) {
   std::set<std::string> valid(valid_pod_ids.begin(), valid_pod_ids.end());
   {
-    // A pod that was connected after the host had made its list is no garbage.
+    // A pod that was connected after the host had made its list is not lost.
     const std::lock_guard<std::mutex> lock(mutex_);
     valid.insert(connected_.begin(), connected_.end());
   }
@@ -227,12 +269,43 @@ Status CniNetwork::Gc(const Call& call, const std::vector<std::string>& valid_po
     const Status status = Teardown(call, leftover);
     if (first.ok()) first = sdk::Annotate(status, "release what pod " + pod_id + " left");
   }
-  const LoadedConfigs loaded = LoadConfigs(options_.conf_dir, options_.max_conf_num);
+  return first;
+}
+
+// Container id and interface of every one of `pods` that is attached to `network`, which is the `index`th of the
+// configuration. A pod of which nothing is kept counts as attached: too much is valid rather than too little.
+std::vector<std::pair<std::string, std::string>> CniNetwork::ValidAttachments(const std::set<std::string>& pods,
+                                                                              const std::string& network,
+                                                                              size_t index) const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const std::string& id : pods) {
+    const Result<std::vector<Attachment>> kept = store_.Load(id);
+    if (!kept.ok()) {
+      out.emplace_back(id, InterfaceName(index));
+      continue;
+    }
+    for (const Attachment& attachment : *kept) {
+      if (attachment.list.name == network) out.emplace_back(id, attachment.ifname);
+    }
+  }
+  return out;
+}
+
+Status CniNetwork::Gc(const Call& call, const std::vector<std::string>& valid_pod_ids) {
+  Status first = ReleaseLost(call, valid_pod_ids);
+  LoadedConfigs loaded = configs_.Load();
   for (size_t i = 0; i < loaded.networks.size(); ++i) {
-    std::vector<std::pair<std::string, std::string>> attachments;
-    attachments.reserve(valid.size());
-    for (const std::string& id : valid) attachments.emplace_back(id, InterfaceName(i));
-    const Status status = CollectGarbage(runner_, call, loaded.networks[i], attachments);
+    ConfigList& list = loaded.networks[i];
+    Status status = versions_.Choose(call, &list);
+    if (status.ok() && !list.disable_gc && AtLeast(list.version, 1, 1)) {
+      BERTH_ASSIGN_OR_RETURN(const GcGate::Pass pass, gate_.Collection(call));
+      std::set<std::string> valid(valid_pod_ids.begin(), valid_pod_ids.end());
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        valid.insert(connected_.begin(), connected_.end());
+      }
+      status = CollectGarbage(runner_, call, list, ValidAttachments(valid, list.name, i));
+    }
     if (first.ok()) first = status;
   }
   return first;

@@ -11,7 +11,11 @@
 
 #include "berth/sdk/network_hook.h"
 #include "plugins/network_cni/attachment_store.h"
+#include "plugins/network_cni/config_directory.h"
+#include "plugins/network_cni/gc_gate.h"
+#include "plugins/network_cni/netns_view.h"
 #include "plugins/network_cni/plugin_chain.h"
+#include "plugins/network_cni/plugin_versions.h"
 #include "plugins/network_cni/result.h"
 
 namespace berth::network_cni {
@@ -27,6 +31,8 @@ class CniNetwork final {
     std::string cache_dir = "/var/lib/berth/cni";
     IpPreference ip_preference = IpPreference::kAsGiven;
     Spawn spawn;
+    // What the plugins made of a pod's namespace; not set: they are believed.
+    std::function<sdk::Result<NetnsView>(const std::string& netns)> look = &LookIntoNetns;
     std::function<void(const std::string&)> warn;
   };
 
@@ -39,19 +45,27 @@ class CniNetwork final {
   sdk::Status Gc(const sdk::Call& call, const std::vector<std::string>& valid_pod_ids);
 
  private:
-  sdk::Result<std::vector<Attachment>> Plan(const sdk::PodNetwork& pod) const;
+  void Warn(const std::string& text) const;
+  sdk::Result<std::vector<Attachment>> Plan(const sdk::Call& call, const sdk::PodNetwork& pod);
   sdk::Result<sdk::NetworkResult> Connect(const sdk::Call& call, const std::string& pod_id,
                                           std::vector<Attachment>& attachments);
+  sdk::Status Verify(const Attachment& attachment, bool primary) const;
   void Undo(const std::string& pod_id, const std::vector<Attachment>& attachments);
   sdk::Status Disconnect(const sdk::Call& call, const std::vector<Attachment>& attachments) const;
   sdk::Result<std::vector<Attachment>> Known(const sdk::PodNetwork& pod) const;
-  std::vector<Attachment> Guess(const std::string& pod_id) const;
+  std::vector<Attachment> Guess(const std::string& pod_id);
+  sdk::Status ReleaseLost(const sdk::Call& call, const std::vector<std::string>& valid_pod_ids);
+  std::vector<std::pair<std::string, std::string>> ValidAttachments(const std::set<std::string>& pods,
+                                                                    const std::string& network, size_t index) const;
   sdk::Status AskPlugins(const sdk::Call& call, const std::vector<ConfigList>& networks);
   std::string NotInitialized(const LoadedConfigs& loaded) const;
 
   const Options options_;
   const PluginRunner runner_;
   const AttachmentStore store_;
+  ConfigDirectory configs_;
+  PluginVersions versions_;
+  GcGate gate_;
   std::mutex mutex_;
   std::set<std::string> connected_;  // pods this process has connected or is connecting
   sdk::Status last_answer_;          // of the plugins' STATUS

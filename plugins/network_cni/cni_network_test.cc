@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "plugins/network_cni/fake_plugins.h"
 
@@ -185,6 +186,7 @@ TEST(CniNetwork, AFailedUndoIsKeptForLater) {
 
 TEST(CniNetwork, ACancelledSetupIsUndone) {
   Fixture f(R"([ "$CNI_COMMAND" = DEL ] && exit 0; sleep 1000)");
+  ASSERT_TRUE(f.network.Readiness({}).ok());  // its versions are known: the first ADD is next
   int pipe_fds[2];
   ASSERT_EQ(pipe(pipe_fds), 0);
   ASSERT_EQ(write(pipe_fds[1], "x", 1), 1);
@@ -212,6 +214,101 @@ TEST(CniNetwork, GarbageAtDelDoesNotMatter) {
   Fixture f(R"([ "$CNI_COMMAND" = DEL ] && { echo garbage; exit 0; }; echo '{"ips":[{"address":"10.1.0.2/24"}]}')");
   ASSERT_TRUE(f.network.Setup({}, Pod()).ok());
   EXPECT_TRUE(f.network.Teardown({}, Gone()).ok());
+}
+
+// ---- what plugins say they did, and what they did
+
+TEST(CniNetwork, AnAddWithoutEffectIsAnError) {
+  Fixture f(kEcho);
+  CniNetwork::Options options = f.fake.Options();
+  NetnsView there{{"lo"}, {"127.0.0.1"}};
+  options.look = [&](const std::string& netns) -> sdk::Result<NetnsView> {
+    EXPECT_EQ(netns, kNetns);
+    return there;
+  };
+  CniNetwork network(std::move(options));
+  EXPECT_EQ(network.Setup({}, Pod()).status().message(),
+            "ADD for network two ended well, but there is no interface eth0 in the network namespace of pod pod1");
+  EXPECT_THAT(f.fake.TakeLog(), ElementsAre("ADD first eth0 /proc/self/ns/net", "ADD second eth0 /proc/self/ns/net",
+                                            "DEL second eth0 /proc/self/ns/net", "DEL first eth0 /proc/self/ns/net"));
+  there = {{"eth0", "lo"}, {"10.1.0.2"}};
+  EXPECT_TRUE(network.Setup({}, Pod()).ok());
+  EXPECT_THAT(f.fake.warnings, ElementsAre(HasSubstr("answered with address fd00::2, which no interface")));
+}
+
+TEST(CniNetwork, ResultsOfOtherVersionsAreConverted) {
+  Fixture f(kEcho);
+  f.fake.WriteConfig("10-two.conflist",
+                     R"({"cniVersion":"0.4.0","name":"two","plugins":[{"type":"first"},{"type":"second"}]})");
+  f.fake.AddPlugin("first", R"(echo '{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.2/24"}}')");
+  const auto result = f.network.Setup({}, Pod());
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  const auto second = json::Parse(f.fake.Read("second.ADD.in"), "in", 1 << 20);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ((*second)["prevResult"], json::Value::parse(R"({"cniVersion":"0.4.0","routes":[],
+      "ips":[{"version":"4","address":"10.1.0.2/24"}]})"));
+  ASSERT_TRUE(f.network.Teardown({}, Gone(result->state)).ok());
+  const auto del = json::Parse(f.fake.Read("first.DEL.in"), "in", 1 << 20);
+  ASSERT_TRUE(del.ok());
+  EXPECT_EQ((*del)["prevResult"]["cniVersion"], "0.4.0");
+  EXPECT_EQ((*del)["prevResult"]["ips"][1]["version"], "6");
+}
+
+TEST(CniNetwork, AResultOfAnUnknownVersionIsAnError) {
+  Fixture f(R"([ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion":"7.0.0","ips":[{"address":"10.1.0.2/24"}]}'; exit 0)");
+  EXPECT_THAT(FailedSetup(f).message(), HasSubstr("answered with a result of version \"7.0.0\", which is not known"));
+}
+
+// ---- VERSION
+
+constexpr char kOldAndNew[] =
+    R"({"cniVersion":"0.4.0","cniVersions":["1.0.0","1.1.0"],"name":"two","plugins":[{"type":"first"},{"type":"second"}]})";
+
+TEST(CniNetwork, TheHighestVersionThatEveryPluginSpeaks) {
+  Fixture f(kEcho);
+  f.fake.WriteConfig("10-two.conflist", kOldAndNew);
+  f.fake.SetVersions("first", R"({"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0","1.1.0"]})");
+  f.fake.SetVersions("second", R"({"cniVersion":"1.0.0","supportedVersions":["0.3.1","0.4.0","1.0.0"]})");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(f.network.Setup({}, Pod()).ok());
+    EXPECT_THAT(f.fake.Read("first.ADD.in"),
+                AllOf(HasSubstr(R"("cniVersion":"1.0.0")"), Not(HasSubstr("cniVersions"))));
+  }
+  EXPECT_EQ(f.fake.Read("first.VERSIONS"), "x\n") << "a program is asked once";
+  f.fake.AddGoodPlugin("first", "10.1.0.2/24");  // another file
+  ASSERT_TRUE(f.network.Setup({}, Pod()).ok());
+  EXPECT_EQ(f.fake.Read("first.VERSIONS"), "x\nx\n");
+}
+
+TEST(CniNetwork, APluginThatSpeaksNoneIsNamed) {
+  Fixture f(kEcho);
+  f.fake.WriteConfig("10-two.conflist", kOldAndNew);
+  f.fake.SetVersions("second", R"({"cniVersion":"0.2.0","supportedVersions":["0.1.0","0.2.0"]})");
+  const auto status = f.network.Readiness({});
+  ASSERT_TRUE(status.ok());
+  EXPECT_FALSE(status->ready);
+  EXPECT_THAT(status->message, HasSubstr("CNI plugin second speaks none of the versions that network two may use "
+                                         "(0.4.0 1.0.0 1.1.0), only 0.1.0 0.2.0"));
+  EXPECT_EQ(f.network.Setup({}, Pod()).status().code(), sdk::Code::kFailedPrecondition);
+  EXPECT_THAT(f.fake.TakeLog(), IsEmpty());
+}
+
+TEST(CniNetwork, APluginThatAnswersNoVersionIsBelieved) {
+  for (const char* answer :
+       {"garbage", "{}", R"({"supportedVersions":"1.0.0"})", R"({"supportedVersions":[1,null]})"}) {
+    Fixture f(kEcho);
+    f.fake.SetVersions("second", answer);
+    EXPECT_TRUE(f.network.Setup({}, Pod()).ok()) << answer;
+  }
+}
+
+TEST(CniNetwork, AMissingPluginIsNotReadyAndNothingIsBegun) {
+  Fixture f(kEcho);
+  unlink((f.fake.dir() + "/bin/second").c_str());
+  const auto result = f.network.Setup({}, Pod());
+  EXPECT_EQ(result.status().code(), sdk::Code::kUnavailable);
+  EXPECT_THAT(result.status().message(), HasSubstr("CNI plugin second is not installed, looked in"));
+  EXPECT_THAT(f.fake.TakeLog(), IsEmpty());
 }
 
 // ---- requests that are refused
@@ -262,7 +359,7 @@ TEST(CniNetwork, ReadinessNamesWhatIsWrong) {
   fake.AddGoodPlugin("absent", "10.0.0.1/8");
   status = network.Readiness({});
   EXPECT_TRUE(status->ready) << status->message;
-  EXPECT_THAT(status->message, HasSubstr("passed over"));
+  EXPECT_THAT(status->message, HasSubstr("not valid: "));
 }
 
 TEST(CniNetwork, ReadinessAsksPluginsOfVersion11) {
@@ -334,6 +431,60 @@ TEST(CniNetwork, GcOfVersion11) {
   const auto in = json::Parse(fake.Read("p.GC.in"), "in", 1 << 20);
   ASSERT_TRUE(in.ok());
   EXPECT_EQ((*in)["cni.dev/valid-attachments"], json::Value::parse(R"([{"containerID":"a","ifname":"eth0"}])"));
+}
+
+TEST(CniNetwork, GcNamesTheAttachmentsOfItsOwnNetwork) {
+  FakePlugins fake;
+  const auto list = [](const char* name) {
+    return std::string(R"({"cniVersion":"1.1.0","name":")") + name + R"(","plugins":[{"type":"p"}]})";
+  };
+  fake.AddGoodPlugin("p", "10.0.0.2/24");
+  fake.WriteConfig("10.conflist", list("old"));
+  CniNetwork network(fake.Options());
+  ASSERT_TRUE(network.Setup({}, TestPod("before", kNetns)).ok());
+  fake.WriteConfig("10.conflist", list("new"));
+  ASSERT_TRUE(network.Setup({}, TestPod("after", kNetns)).ok());
+  fake.TakeLog();
+  ASSERT_TRUE(network.Gc({}, {"before", "after", "unknown"}).ok());
+  EXPECT_THAT(fake.TakeLog(), ElementsAre("GC p  "));
+  const auto in = json::Parse(fake.Read("p.GC.in"), "in", 1 << 20);
+  ASSERT_TRUE(in.ok());
+  EXPECT_EQ((*in)["cni.dev/valid-attachments"], json::Value::parse(R"([{"containerID":"after","ifname":"eth0"},
+      {"containerID":"unknown","ifname":"eth0"}])"));
+}
+
+TEST(CniNetwork, GcWaitsForOperationsAndOperationsForGc) {
+  FakePlugins fake;
+  fake.WriteConfig("10.conflist", R"({"cniVersion":"1.1.0","name":"n","plugins":[{"type":"p"}]})");
+  // Each run of ADD or GC must find nobody else inside.
+  fake.AddPlugin("p", "[ $CNI_COMMAND = DEL ] && exit 0\nmkdir " + fake.dir() +
+                          "/inside || { echo '{\"code\":7,\"msg\":\"not alone\"}'; exit 1; }\nsleep 0.2\nrmdir " +
+                          fake.dir() +
+                          "/inside\n[ $CNI_COMMAND = GC ] || echo '{\"ips\":[{\"address\":\"10.0.0.2/8\"}]}'");
+  CniNetwork network(fake.Options());
+  for (int i = 0; i < 2; ++i) {
+    sdk::Status collected;
+    std::thread gc([&] { collected = network.Gc({}, {"pod1"}); });
+    const auto result = network.Setup({}, Pod());
+    gc.join();
+    EXPECT_TRUE(result.ok()) << result.status().message();
+    EXPECT_TRUE(collected.ok()) << collected.message();
+  }
+}
+
+TEST(GcGate, GivesUpAtTheDeadline) {
+  GcGate gate;
+  sdk::Call late;
+  late.deadline_ns = 1;
+  {
+    const auto operation = gate.Operation({});
+    ASSERT_TRUE(operation.ok());
+    EXPECT_TRUE(gate.Operation(late).ok()) << "operations do not wait for each other";
+    EXPECT_EQ(gate.Collection(late).status().code(), sdk::Code::kDeadlineExceeded);
+  }
+  const auto collection = gate.Collection(late);
+  ASSERT_TRUE(collection.ok());
+  EXPECT_EQ(gate.Operation(late).status().code(), sdk::Code::kDeadlineExceeded);
 }
 
 TEST(CniNetwork, SeveralNetworks) {

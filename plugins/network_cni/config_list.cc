@@ -1,16 +1,9 @@
 #include "plugins/network_cni/config_list.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <memory>
-#include <utility>
+#include <optional>
 
-#include "plugins/network_cni/small_file.h"
+#include "plugins/network_cni/version.h"
 
 namespace berth::network_cni {
 namespace {
@@ -20,43 +13,7 @@ using sdk::InvalidArgument;
 using sdk::Result;
 using sdk::Status;
 
-constexpr std::string_view kExtensions[] = {".conf", ".conflist", ".json"};
-constexpr size_t kMaxFiles = 1024;
-
-// The newest version of which this code knows the rules.
-constexpr std::pair<int, int> kNewest{1, 1};
-
-struct Version {
-  int major = 0, minor = 0;
-  auto operator<=>(const Version&) const = default;
-};
-
-Version ReadVersion(std::string_view text) {
-  int part[2] = {0, 0};
-  size_t i = 0;
-  for (const char c : text) {
-    if (c == '.') {
-      if (++i == 2) break;
-    } else if (c >= '0' && c <= '9' && part[i] < 10000) {
-      part[i] = part[i] * 10 + (c - '0');
-    } else {
-      return {};
-    }
-  }
-  return {part[0], part[1]};
-}
-
-// Specification 1.1: of `cniVersions` the highest that the runtime knows; `cniVersion` counts as one of them.
-std::string PickVersion(const Value& list) {
-  std::string best = json::StringMember(list, "cniVersion");
-  for (const Value& v : json::ArrayMember(list, "cniVersions")) {
-    if (!v.is_string()) continue;
-    const std::string& text = v.get_ref<const std::string&>();
-    const Version version = ReadVersion(text);
-    if (version <= Version{kNewest.first, kNewest.second} && version > ReadVersion(best)) best = text;
-  }
-  return best.empty() ? "0.1.0" : best;
-}
+constexpr size_t kMaxVersions = 64;
 
 bool IsNetworkName(std::string_view name) {
   const auto alphanumeric = [](char c) {
@@ -73,6 +30,70 @@ bool IsPluginType(std::string_view type) {
          type.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
+// Of `cniVersion` and, since 1.1, `cniVersions`.
+Result<std::vector<std::string>> AllowedVersions(const Value& value, const std::string& where) {
+  std::vector<Value> all = json::ArrayMember(value, "cniVersions");
+  if (json::Member(value, "cniVersions") != nullptr && all.empty()) {
+    return InvalidArgument(where + ": \"cniVersions\" is empty or not an array");
+  }
+  if (const Value* one = json::Member(value, "cniVersion"); one != nullptr && *one != "") all.push_back(*one);
+  if (all.empty()) return std::vector<std::string>{std::string(kOldestVersionText)};
+  if (all.size() > kMaxVersions) return InvalidArgument(where + ": too many \"cniVersions\"");
+  std::vector<std::pair<Version, std::string>> known;
+  std::string newer;
+  for (const Value& v : all) {
+    const std::string text = v.is_string() ? v.get<std::string>() : "";
+    const std::optional<Version> version = ParseVersion(text);
+    if (!version) return InvalidArgument(where + ": a \"cniVersion\" is not a version like \"1.0.0\"");
+    if (*version > kNewestVersion) {
+      newer = text;
+    } else if (std::find(known.begin(), known.end(), std::pair(*version, text)) == known.end()) {
+      known.emplace_back(*version, text);
+    }
+  }
+  if (known.empty()) {
+    return InvalidArgument(where + ": \"cniVersion\" " + newer + " is newer than " + std::string(kNewestVersionText) +
+                           ", the newest that is supported");
+  }
+  std::sort(known.rbegin(), known.rend());
+  std::vector<std::string> out;
+  out.reserve(known.size());
+  for (auto& [version, text] : known) out.push_back(std::move(text));
+  return out;
+}
+
+// The reference library takes these as booleans and as strings.
+Result<bool> ReadFlag(const Value& value, const char* key, const std::string& where) {
+  const Value* flag = json::Member(value, key);
+  if (flag == nullptr) return false;
+  if (flag->is_boolean()) return flag->get<bool>();
+  std::string text = flag->is_string() ? flag->get<std::string>() : "";
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  if (text == "true" || text == "false") return text == "true";
+  return InvalidArgument(where + ": \"" + key + "\" is neither true nor false");
+}
+
+Status ReadPlugins(const Value& value, const std::string& where, ConfigList* list) {
+  const bool single = json::Member(value, "plugins") == nullptr && json::Member(value, "type") != nullptr;
+  if (single) {
+    list->plugins = {value};
+    return CheckPlugin(value, where);
+  }
+  BERTH_ASSIGN_OR_RETURN(const bool inlined_only, ReadFlag(value, "loadOnlyInlinedPlugins", where));
+  list->wants_folder = !inlined_only;
+  list->plugins = json::ArrayMember(value, "plugins");
+  if (list->plugins.empty() && (inlined_only || json::Member(value, "plugins") != nullptr)) {
+    return InvalidArgument(where + ": \"plugins\" is empty or not an array");
+  }
+  if (list->plugins.size() > kMaxPlugins) return InvalidArgument(where + ": too many plugins");
+  for (size_t i = 0; i < list->plugins.size(); ++i) {
+    BERTH_RETURN_IF_ERROR(CheckPlugin(list->plugins[i], where + ": plugins[" + std::to_string(i) + "]"));
+  }
+  return {};
+}
+
+}  // namespace
+
 Status CheckPlugin(const Value& plugin, const std::string& where) {
   if (!plugin.is_object()) return InvalidArgument(where + " is not an object");
   const std::string type = json::StringMember(plugin, "type");
@@ -81,26 +102,8 @@ Status CheckPlugin(const Value& plugin, const std::string& where) {
   return {};
 }
 
-Result<std::vector<std::string>> ConfigNames(const std::string& dir) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(dir.c_str()), &closedir);
-  if (stream == nullptr) return sdk::ErrnoStatus("open " + dir);
-  std::vector<std::string> names;
-  while (const dirent* entry = readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    const bool ours = std::any_of(std::begin(kExtensions), std::end(kExtensions),
-                                  [&](std::string_view extension) { return name.ends_with(extension); });
-    if (ours && names.size() < kMaxFiles) names.emplace_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-}  // namespace
-
-bool AtLeast(std::string_view version, int major, int minor) { return ReadVersion(version) >= Version{major, minor}; }
-
 Value ConfigList::ToJson() const {
-  Value out{{"cniVersion", version}, {"name", name}, {"plugins", plugins}};
+  Value out{{"cniVersion", version}, {"name", name}, {"plugins", plugins}, {"loadOnlyInlinedPlugins", true}};
   if (disable_check) out["disableCheck"] = true;
   if (disable_gc) out["disableGC"] = true;
   return out;
@@ -114,47 +117,17 @@ Result<ConfigList> ConfigListFromJson(const Value& value, std::string_view what)
   if (!IsNetworkName(list.name)) {
     return InvalidArgument(where + ": \"name\" is missing or not of letters, digits and _.-");
   }
-  list.version = PickVersion(value);
-  list.disable_check = json::BoolMember(value, "disableCheck", false);
-  list.disable_gc = json::BoolMember(value, "disableGC", false);
-  if (json::Member(value, "plugins") != nullptr) {
-    list.plugins = json::ArrayMember(value, "plugins");
-    if (list.plugins.empty()) return InvalidArgument(where + ": \"plugins\" is empty or not an array");
-  } else {
-    list.plugins = {value};
-  }
-  if (list.plugins.size() > kMaxPlugins) return InvalidArgument(where + ": too many plugins");
-  for (size_t i = 0; i < list.plugins.size(); ++i) {
-    BERTH_RETURN_IF_ERROR(CheckPlugin(list.plugins[i], where + ": plugins[" + std::to_string(i) + "]"));
-  }
+  BERTH_ASSIGN_OR_RETURN(list.versions, AllowedVersions(value, where));
+  list.version = list.versions[0];
+  BERTH_ASSIGN_OR_RETURN(list.disable_check, ReadFlag(value, "disableCheck", where));
+  BERTH_ASSIGN_OR_RETURN(list.disable_gc, ReadFlag(value, "disableGC", where));
+  BERTH_RETURN_IF_ERROR(ReadPlugins(value, where, &list));
   return list;
 }
 
 Result<ConfigList> ParseConfigList(std::string_view text, std::string_view what) {
   BERTH_ASSIGN_OR_RETURN(const Value value, json::Parse(text, what, kMaxConfig));
   return ConfigListFromJson(value, what);
-}
-
-LoadedConfigs LoadConfigs(const std::string& dir, int max) {
-  LoadedConfigs out;
-  const Result<std::vector<std::string>> names = ConfigNames(dir);
-  if (!names.ok()) {
-    out.faults.push_back(names.status().message());
-    return out;
-  }
-  for (const std::string& name : *names) {
-    if (max > 0 && out.networks.size() >= static_cast<size_t>(max)) break;
-    const std::string path = dir + "/" + name;
-    const Result<std::string> text = ReadSmallFile(path, kMaxConfig);
-    Result<ConfigList> list = text.ok() ? ParseConfigList(*text, path) : Result<ConfigList>(text.status());
-    if (!list.ok()) {
-      out.faults.push_back(list.status().message());
-      continue;
-    }
-    out.networks.push_back(*std::move(list));
-    out.files.push_back(path);
-  }
-  return out;
 }
 
 }  // namespace berth::network_cni

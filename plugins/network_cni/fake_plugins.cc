@@ -1,5 +1,6 @@
 #include "plugins/network_cni/fake_plugins.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ void WriteFile(const std::string& path, const std::string& text) { std::ofstream
 }  // namespace
 
 FakePlugins::FakePlugins() {
+  signal(SIGPIPE, SIG_IGN);  // as the daemon does: a plugin may end before it has read its input
   const char* base = getenv("TEST_TMPDIR");
   dir_ = std::string(base != nullptr ? base : "/tmp") + "/cniXXXXXX";
   if (mkdtemp(dir_.data()) == nullptr) abort();
@@ -33,14 +35,20 @@ void FakePlugins::WriteConfig(const std::string& name, const std::string& text) 
 void FakePlugins::AddPlugin(const std::string& type, const std::string& body) const {
   const std::string path = dir_ + "/bin/" + type;
   const std::string base = dir_ + "/" + type + ".$CNI_COMMAND";
-  WriteFile(path, "#!/bin/sh\ncat > " + base + ".in\nenv > " + base + ".env\necho \"$CNI_COMMAND " + type +
-                      " $CNI_IFNAME $CNI_NETNS\" >> " + dir_ + "/log\n" + body + "\n");
+  WriteFile(path, "#!/bin/sh\nif [ \"$CNI_COMMAND\" = VERSION ]; then\n  echo x >> " + dir_ + "/" + type +
+                      ".VERSIONS; cat \"$0.versions\" 2>/dev/null; exit 0\nfi\ncat > " + base + ".in\nenv > " + base +
+                      ".env\necho \"$CNI_COMMAND " + type + " $CNI_IFNAME $CNI_NETNS\" >> " + dir_ + "/log\n" + body +
+                      "\n");
   chmod(path.c_str(), 0755);
 }
 
 void FakePlugins::AddGoodPlugin(const std::string& type, const std::string& ip) const {
   AddPlugin(type,
             R"([ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion":"1.0.0","ips":[{"address":")" + ip + R"("}]}'; exit 0)");
+}
+
+void FakePlugins::SetVersions(const std::string& type, const std::string& answer) const {
+  WriteFile(dir_ + "/bin/" + type + ".versions", answer);
 }
 
 std::vector<std::string> FakePlugins::TakeLog() const {
@@ -64,6 +72,7 @@ CniNetwork::Options FakePlugins::Options() {
   options.cache_dir = dir_ + "/cache/deep";
   options.timeout_ns = 1'000'000'000;
   options.spawn = RealSpawn();
+  options.look = nullptr;
   options.warn = [this](const std::string& text) { warnings.push_back(text); };
   return options;
 }

@@ -22,15 +22,18 @@ class FakePlugins {
 
   void WriteConfig(const std::string& name, const std::string& text) const;
   // A shell script. Each run first appends a line "COMMAND TYPE IFNAME NETNS" to the log, and leaves its input in
-  // dir()/TYPE.COMMAND.in and its environment in dir()/TYPE.COMMAND.env.
+  // dir()/TYPE.COMMAND.in and its environment in dir()/TYPE.COMMAND.env. VERSION is not in the log and is answered with
+  // what SetVersions() said, or nothing; the file dir()/TYPE.VERSIONS has a line for each time it was asked.
   void AddPlugin(const std::string& type, const std::string& body) const;
   // A plugin that answers ADD with `ip`, and all else with nothing.
   void AddGoodPlugin(const std::string& type, const std::string& ip) const;
 
+  void SetVersions(const std::string& type, const std::string& answer) const;
+
   std::vector<std::string> TakeLog() const;
   std::string Read(const std::string& name) const;  // of dir(); "" when it is not there
 
-  // With a timeout of a second; warnings go to `warnings`.
+  // With a timeout of a second; plugins are believed; warnings go to `warnings`.
   CniNetwork::Options Options();
   std::vector<std::string> warnings;
 

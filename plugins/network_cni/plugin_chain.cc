@@ -1,12 +1,15 @@
 #include "plugins/network_cni/plugin_chain.h"
 
+#include "plugins/network_cni/result_version.h"
 #include "plugins/network_cni/runtime_args.h"
+#include "plugins/network_cni/version.h"
 
 namespace berth::network_cni {
 namespace {
 
 using json::Value;
 using sdk::Call;
+using sdk::Result;
 using sdk::Status;
 
 // The plugin's configuration as the specification wants it on standard input.
@@ -14,6 +17,7 @@ Value Complete(const ConfigList& list, const Value& plugin) {
   Value config = plugin;
   config["cniVersion"] = list.version;
   config["name"] = list.name;
+  config.erase("cniVersions");  // of a .conf, which is a list and a plugin in one
   return config;
 }
 
@@ -41,10 +45,13 @@ Status Add(const PluginRunner& runner, const Call& call, Attachment& attachment)
     BERTH_RETURN_IF_ERROR(call.Check());
     const Invocation run = Make("ADD", attachment, plugin, result);
     BERTH_ASSIGN_OR_RETURN(result, runner.Run(call, run));
-    if (!result.is_object()) {
-      return sdk::Internal("CNI plugin " + json::StringMember(plugin, "type") + ": ADD for network " +
-                           attachment.list.name + " ended well but without a result");
-    }
+    const std::string what =
+        "CNI plugin " + json::StringMember(plugin, "type") + ": ADD for network " + attachment.list.name;
+    if (!result.is_object()) return sdk::Internal(what + " ended well but without a result");
+    // A plugin may answer in the version it likes best; the next one, CHECK and DEL get the configuration's.
+    Result<Value> converted = ConvertResult(std::move(result), attachment.list.version);
+    if (!converted.ok()) return sdk::Internal(what + " answered with " + converted.status().message());
+    result = *std::move(converted);
   }
   attachment.result = std::move(result);
   return {};

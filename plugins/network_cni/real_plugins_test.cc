@@ -1,22 +1,10 @@
-// The reference plugins of the distribution (bridge, host-local, tuning) on the real kernel. The
-// whole program lives in network and mount namespaces of its own: nothing of it is left on the machine.
-#include <dirent.h>
-#include <fcntl.h>
+// The reference plugins of the distribution (bridge, host-local, tuning) on the real kernel.
+#include "plugins/network_cni/real_plugins.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-
-#include "core/base/subprocess.h"
-#include "plugins/network_cni/cni_network.h"
-#include "plugins/network_cni/fake_plugins.h"
 
 namespace berth::network_cni {
 namespace {
@@ -24,76 +12,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr char kPlugins[] = "/usr/lib/cni";
-
-// A network namespace held by a file, as the daemon holds a pod's.
-class PodNamespace {
- public:
-  explicit PodNamespace(std::string path) : path_(std::move(path)) {
-    const int file = open(path_.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
-    if (file >= 0) close(file);
-    const pid_t child = fork();
-    if (child == 0) {
-      const bool done = unshare(CLONE_NEWNET) == 0 && mount("/proc/self/ns/net", path_.c_str(), "", MS_BIND, "") == 0;
-      _exit(done ? 0 : 1);
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    EXPECT_EQ(status, 0);
-  }
-  ~PodNamespace() { Drop(); }
-  void Drop() {
-    umount2(path_.c_str(), MNT_DETACH);
-    unlink(path_.c_str());
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
-
-std::string Output(const std::vector<std::string>& argv) {
-  Command command;
-  command.argv = argv;
-  command.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
-  const auto result = RunCommand(command);
-  return result.ok() ? result->out + result->err : std::string(result.status().message());
-}
-
-class RealPlugins : public ::testing::Test {
- protected:
-  void SetUp() override {
-    for (const char* plugin : {"bridge", "host-local"}) {
-      if (access((std::string(kPlugins) + "/" + plugin).c_str(), X_OK) != 0) {
-        GTEST_SKIP() << "containernetworking-plugins is not installed";
-      }
-    }
-    fake_.WriteConfig("10-test.conflist", R"({"cniVersion":"1.0.0","name":"test","plugins":[{"type":"bridge",
-      "bridge":"berthtest0","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local","dataDir":")" +
-                                              fake_.dir() + R"(/leases",
-      "ranges":[[{"subnet":"10.77.0.0/24"}],[{"subnet":"fd77::/64"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]})");
-    CniNetwork::Options options = fake_.Options();
-    options.bin_dirs = {"/nonexistent", kPlugins};
-    options.timeout_ns = 30'000'000'000;
-    network_ = std::make_unique<CniNetwork>(std::move(options));
-  }
-
-  // Addresses that host-local has given out.
-  std::vector<std::string> Leases() const {
-    std::vector<std::string> out;
-    const std::string dir = fake_.dir() + "/leases/test";
-    if (!std::filesystem::exists(dir)) return out;
-    for (const auto& entry : std::filesystem::directory_iterator(dir)) {
-      const std::string name = entry.path().filename();
-      if (name.find("10.77.") == 0 || name.find("fd77") == 0) out.push_back(name);
-    }
-    return out;
-  }
-
-  FakePlugins fake_;
-  std::unique_ptr<CniNetwork> network_;
-};
 
 TEST_F(RealPlugins, ConnectCheckDisconnect) {
   PodNamespace ns(fake_.dir() + "/ns1");
@@ -145,22 +63,10 @@ TEST_F(RealPlugins, PodsOfALostDaemonAreReleased) {
   ASSERT_TRUE(network_->Setup({}, TestPod("1111222233334444", ns.path())).ok());
   EXPECT_EQ(Leases().size(), 2u);
   ns.Drop();
-  CniNetwork::Options options = fake_.Options();
-  options.bin_dirs = {kPlugins};
-  options.timeout_ns = 30'000'000'000;
-  CniNetwork next(std::move(options));
+  CniNetwork next(Options());
   ASSERT_TRUE(next.Gc({}, {}).ok());
   EXPECT_TRUE(Leases().empty());
 }
 
 }  // namespace
 }  // namespace berth::network_cni
-
-int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, "") != 0) {
-    perror("own network and mount namespaces");
-    return 1;
-  }
-  return RUN_ALL_TESTS();
-}

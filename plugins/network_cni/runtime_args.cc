@@ -1,6 +1,9 @@
 #include "plugins/network_cni/runtime_args.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -15,6 +18,9 @@ using sdk::Result;
 
 constexpr char kIngress[] = "kubernetes.io/ingress-bandwidth";
 constexpr char kEgress[] = "kubernetes.io/egress-bandwidth";
+constexpr char kIps[] = "network.berth/ips";
+constexpr char kMac[] = "network.berth/mac";
+constexpr size_t kMaxIps = 16;
 // The range the API server accepts, in bits per second.
 constexpr uint64_t kMinRate = 1000, kMaxRate = 1'000'000'000'000'000;
 // The bandwidth plugin asks for a burst; this one never holds a packet back.
@@ -52,6 +58,52 @@ Result<Value> Bandwidth(const PodNetwork& pod) {
   if (ingress > 0) out.update(Value{{"ingressRate", ingress}, {"ingressBurst", kBurst}});
   if (egress > 0) out.update(Value{{"egressRate", egress}, {"egressBurst", kBurst}});
   return out;
+}
+
+// "10.0.0.5", "10.0.0.5/24", "fd00::5/64"
+bool IsIpWithPrefix(const std::string& text) {
+  const size_t slash = text.find('/');
+  const std::string address = text.substr(0, slash);
+  unsigned char bytes[16];
+  const bool ipv4 = inet_pton(AF_INET, address.c_str(), bytes) == 1;
+  if (!ipv4 && inet_pton(AF_INET6, address.c_str(), bytes) != 1) return false;
+  if (slash == std::string::npos) return true;
+  const std::string prefix = text.substr(slash + 1);
+  return !prefix.empty() && prefix.size() <= 3 && prefix.find_first_not_of("0123456789") == std::string::npos &&
+         std::stoi(prefix) <= (ipv4 ? 32 : 128);
+}
+
+// Addresses that the pod asks for, separated by commas.
+Result<Value> Ips(const PodNetwork& pod) {
+  Value out = Value::array();
+  const auto it = pod.annotations.find(kIps);
+  if (it == pod.annotations.end()) return out;
+  for (size_t from = 0; from <= it->second.size();) {
+    const size_t comma = std::min(it->second.find(',', from), it->second.size());
+    std::string ip = it->second.substr(from, comma - from);
+    ip.erase(0, ip.find_first_not_of(' '));
+    ip.erase(ip.find_last_not_of(' ') + 1);
+    if (!IsIpWithPrefix(ip) || out.size() == kMaxIps) {
+      return InvalidArgument(std::string("annotation ") + kIps + "=\"" + it->second.substr(0, 64) +
+                             "\" is not a list of at most 16 addresses, separated by commas");
+    }
+    out.push_back(std::move(ip));
+    from = comma + 1;
+  }
+  return out;
+}
+
+Result<Value> Mac(const PodNetwork& pod) {
+  const auto it = pod.annotations.find(kMac);
+  if (it == pod.annotations.end()) return Value();
+  const std::string& mac = it->second;
+  bool good = mac.size() == 17;
+  for (size_t i = 0; good && i < mac.size(); ++i) {
+    good = i % 3 == 2 ? mac[i] == ':' : isxdigit(static_cast<unsigned char>(mac[i])) != 0;
+  }
+  if (good) return Value(mac);
+  return InvalidArgument(std::string("annotation ") + kMac + "=\"" + mac.substr(0, 64) +
+                         "\" is not an address like c2:11:22:33:44:55");
 }
 
 Value Dns(const PodNetwork& pod) {
@@ -133,6 +185,10 @@ Result<Value> Capabilities(const PodNetwork& pod) {
   BERTH_ASSIGN_OR_RETURN(Value bandwidth, Bandwidth(pod));
   put("bandwidth", std::move(bandwidth));
   put("dns", Dns(pod));
+  BERTH_ASSIGN_OR_RETURN(Value ips, Ips(pod));
+  put("ips", std::move(ips));
+  BERTH_ASSIGN_OR_RETURN(Value mac, Mac(pod));
+  put("mac", std::move(mac));
   put("io.kubernetes.cri.pod-annotations", pod.annotations);
   if (!pod.cgroup_path.empty()) out["cgroupPath"] = pod.cgroup_path;
   return out;

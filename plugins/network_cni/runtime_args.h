@@ -17,8 +17,9 @@ namespace berth::network_cni {
 // would pass for other arguments.
 sdk::Result<std::string> CniArgs(const sdk::PodNetwork& pod);
 
-// Everything the runtime can tell, by capability: portMappings, bandwidth, dns, cgroupPath and
-// io.kubernetes.cri.pod-annotations. What there is nothing to say about is absent.
+// Everything the runtime can tell, by capability: portMappings, bandwidth, dns, ips, mac, cgroupPath and
+// io.kubernetes.cri.pod-annotations. What there is nothing to say about is absent. kInvalidArgument for an annotation
+// that does not say what its capability needs.
 sdk::Result<json::Value> Capabilities(const sdk::PodNetwork& pod);
 
 // Those of `capabilities` that the plugin declares: its runtimeConfig. Null when there are none.

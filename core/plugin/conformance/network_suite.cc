@@ -231,6 +231,74 @@ TEST_P(NetworkSuite, GcKeepsWhatIsValid) {
   EXPECT_TRUE(hook_->Teardown(Call(), lost).ok()) << "also after gc";
 }
 
+TEST_P(NetworkSuite, GcReleasesWhatALostDaemonLeft) {
+  PodNetwork kept = NewPod("a1");
+  const auto result = Setup(kept);
+  ASSERT_TRUE(result.ok()) << result.status();
+  for (int round = 0; round < 4; ++round) {  // together more than there are addresses
+    for (int i = 0; i < 5; ++i) {
+      PodNetwork lost = NewPod("b" + std::to_string(round * 5 + i));
+      const auto made = Setup(lost);
+      ASSERT_TRUE(made.ok()) << "in round " << round << ": " << made.status();
+      WithoutNamespace(lost);
+    }
+    Restart();
+    const absl::Status status = hook_->Gc(Call(), {kept.pod_id});
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  EXPECT_EQ(AddressesIn(kept.netns_fd).count(result->ips[0]), 1u);
+}
+
+TEST_P(NetworkSuite, GcDisturbsNoPodThatIsBeingSetUp) {
+  PodNetwork known = NewPod("a1");
+  ASSERT_TRUE(Setup(known).ok());
+  std::thread collector([&] {
+    for (int i = 0; i < 5; ++i) {
+      const absl::Status status = hook_->Gc(Call(), {known.pod_id});
+      EXPECT_TRUE(status.ok()) << status;
+    }
+  });
+  for (int i = 0; i < 5; ++i) {
+    PodNetwork pod = NewPod("b" + std::to_string(i));
+    const auto result = Setup(pod);
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (result.ok()) {
+      EXPECT_EQ(AddressesIn(pod.netns_fd).count(result->ips[0]), 1u) << "after a gc whose list did not have it";
+    }
+  }
+  collector.join();
+}
+
+TEST_P(NetworkSuite, TakesEverythingThatAPodCanHave) {
+  PodNetwork pod = NewPod("a1");
+  pod.cgroup_path = "/kubepods/pod1";
+  pod.port_mappings = {{"tcp", 80, 38080, ""}, {"udp", 53, 38053, "127.0.0.1"}, {"sctp", 7, 38007, "::1"}};
+  pod.dns_servers = {"10.0.0.10", "fd00::10"};
+  pod.dns_searches = {"default.svc.cluster.local"};
+  pod.dns_options = {"ndots:5"};
+  pod.labels["app"] = "web";
+  pod.annotations["large"] = std::string(64 << 10, 'x');
+  pod.annotations["quotes"] = "\"'\\\n\t;=$(true)";
+  const auto result = Setup(pod);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(hook_->Teardown(Call(), pod).ok());
+}
+
+TEST_P(NetworkSuite, IsReadyWhilePodsComeAndGo) {
+  std::thread asking([&] {
+    for (int i = 0; i < 20; ++i) {
+      const auto status = hook_->Status(Call());
+      EXPECT_TRUE(status.ok() && status->ready) << status.status();
+    }
+  });
+  for (int i = 0; i < 3; ++i) {
+    PodNetwork pod = NewPod("a" + std::to_string(i));
+    EXPECT_TRUE(Setup(pod).ok());
+    EXPECT_TRUE(hook_->Teardown(Call(), pod).ok());
+  }
+  asking.join();
+}
+
 TEST_P(NetworkSuite, ForgedStateIsHarmless) {
   PodNetwork pod = NewPod("a1");
   for (const std::string& state : {std::string("{"), std::string("null"), std::string("\0\xff", 2), std::string("[[[["),

@@ -1,5 +1,6 @@
 #include "core/plugin/conformance/plugin_under_test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 
@@ -21,6 +22,7 @@ ScratchDirectory::~ScratchDirectory() {
 }
 
 PluginUnderTest::PluginUnderTest(const std::string& so, SupervisorService* supervisor) {
+  signal(SIGPIPE, SIG_IGN);  // as the daemon does
   const std::filesystem::path file = std::filesystem::absolute(so);
   name_ = file.stem();
   HostServices services;
