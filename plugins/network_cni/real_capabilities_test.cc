@@ -120,7 +120,7 @@ TEST_F(RealCapabilities, HostPortsReachThePod) {
   std::string reached = "not tried";
   for (int i = 0; i < 100 && !reached.empty();
        ++i) {  // an IPv6 address is usable once nobody else was found to have it
-    reached = Reach(tcp6, SOCK_STREAM, kHost6, 8080);
+    reached = Reach(tcp6, SOCK_STREAM, kHost6, 8080, 500);
     if (!reached.empty()) usleep(100'000);
   }
   EXPECT_EQ(reached, "");
