@@ -194,6 +194,7 @@ absl::Status Daemon::Parts::Recover() {
   RETURN_IF_ERROR(containers->Load());
   pods->Reattach();
   containers->Reattach();
+  pods->Resume();
   return images->Recover(StartCall(), containers->SnapshotKeys());
 }
 

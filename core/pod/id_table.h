@@ -34,6 +34,12 @@ class IdTable {
     return {std::move(entry), true};
   }
 
+  // Puts in an entry that has no name, or may not keep it.
+  void InsertUnnamed(const std::string& id, std::shared_ptr<Entry> entry) {
+    std::lock_guard lock(mutex_);
+    by_id_.emplace(id, std::move(entry));
+  }
+
   void Erase(const std::string& id, const std::string& name) {
     ReleaseName(id, name);
     std::lock_guard lock(mutex_);

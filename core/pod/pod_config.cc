@@ -1,5 +1,7 @@
 #include "core/pod/pod_config.h"
 
+#include <arpa/inet.h>
+
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -44,12 +46,24 @@ absl::Status CheckDns(const runtime::v1::DNSConfig& dns) {
   return check(dns.options(), "dns_config.options");
 }
 
+bool IsIpAddress(const std::string& text) {
+  in6_addr address;
+  return inet_pton(AF_INET, text.c_str(), &address) == 1 || inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
 absl::Status CheckPorts(const PodSandboxConfig& config) {
   for (const runtime::v1::PortMapping& mapping : config.port_mappings()) {
     if (mapping.container_port() < 0 || mapping.container_port() > 65535 || mapping.host_port() < 0 ||
         mapping.host_port() > 65535) {
       return absl::InvalidArgumentError(absl::StrCat("port_mappings: ", mapping.container_port(), " to ",
                                                      mapping.host_port(), " are not both ports"));
+    }
+    if (mapping.host_port() > 0 && mapping.container_port() == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("port_mappings: host port ", mapping.host_port(), " has no container port"));
+    }
+    if (!mapping.host_ip().empty() && !IsIpAddress(mapping.host_ip())) {
+      return absl::InvalidArgumentError("port_mappings: a host_ip is neither an IPv4 nor an IPv6 address");
     }
     if (!runtime::v1::Protocol_IsValid(mapping.protocol())) {
       return absl::InvalidArgumentError("port_mappings: unknown protocol");

@@ -6,10 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
 #include "core/base/failpoint.h"
-#include "core/base/log.h"
 #include "core/base/status.h"
 
 namespace berth {
+namespace {
+
+constexpr int64_t kGcPatienceNs = 30'000'000'000;  // pods wait while a hook collects
+
+}  // namespace
 
 PodNetwork DescribeNetwork(const state::v1::Pod& record, const runtime::v1::PodSandboxConfig& config) {
   PodNetwork pod;
@@ -33,34 +37,30 @@ PodNetwork DescribeNetwork(const state::v1::Pod& record, const runtime::v1::PodS
   return pod;
 }
 
-Call PodNetworks::Deadline() const {
+Call PodNetworks::Deadline(int64_t at_most_ns) const {
   Call call;
-  call.deadline_ns = MonotonicNanos() + timeout_ns_;
+  call.deadline_ns = MonotonicNanos() + std::min(timeout_ns_, at_most_ns);
   return call;
 }
 
-absl::StatusOr<std::vector<state::v1::NetworkAttachment>> PodNetworks::Setup(PodNetwork pod) const {
-  std::vector<state::v1::NetworkAttachment> attachments;
+absl::Status PodNetworks::Setup(const PodNetwork& pod, std::vector<state::v1::NetworkAttachment>* attachments) const {
   for (const NamedHook& named : hooks_) {
-    absl::Status status = Failpoint("pod.network.setup");
-    if (status.ok()) {
-      auto result = named.hook->Setup(Deadline(), pod);
-      if (result.ok()) {
-        state::v1::NetworkAttachment& made = attachments.emplace_back();
-        made.set_hook(named.name);
-        made.set_state(result->state);
-        made.mutable_ips()->Assign(result->ips.begin(), result->ips.end());
-        continue;
-      }
-      status = Annotate(result.status(), absl::StrCat("set up the pod's network with ", named.name));
+    attachments->emplace_back().set_hook(named.name);
+    RETURN_IF_ERROR(Failpoint("pod.network.setup"));
+    auto result = named.hook->Setup(Deadline(), pod);
+    if (!result.ok()) {
+      return Annotate(result.status(), absl::StrCat("set up the pod's network with ", named.name));
     }
-    // The failed hook has undone its own part; it is asked once more because Teardown is idempotent and leaks are not.
-    attachments.emplace_back().set_hook(named.name);
-    if (absl::Status undone = Teardown(std::move(pod), attachments); !undone.ok()) {
-      LogWarn("network left half made", {{"pod", pod.pod_id}, {"error", undone.message()}});
-    }
-    return status;
+    state::v1::NetworkAttachment& made = attachments->back();
+    made.set_state(result->state);
+    made.mutable_ips()->Assign(result->ips.begin(), result->ips.end());
   }
+  return absl::OkStatus();
+}
+
+std::vector<state::v1::NetworkAttachment> PodNetworks::Possible() const {
+  std::vector<state::v1::NetworkAttachment> attachments;
+  for (const NamedHook& named : hooks_) attachments.emplace_back().set_hook(named.name);
   return attachments;
 }
 
@@ -80,6 +80,16 @@ absl::Status PodNetworks::Teardown(PodNetwork pod, const std::vector<state::v1::
       status = Annotate(status, absl::StrCat("tear down the pod's network with ", attached->hook()));
     }
     first.Update(status);
+  }
+  return first;
+}
+
+absl::Status PodNetworks::Gc(const std::vector<std::string>& valid_pod_ids) const {
+  absl::Status first = absl::OkStatus();
+  for (const NamedHook& named : hooks_) {
+    absl::Status status = Failpoint("pod.network.gc");
+    if (status.ok()) status = named.hook->Gc(Deadline(kGcPatienceNs), valid_pod_ids);
+    first.Update(Annotate(status, absl::StrCat("collect what ", named.name, " has of pods that are gone")));
   }
   return first;
 }

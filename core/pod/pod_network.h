@@ -2,6 +2,8 @@
 #ifndef BERTH_CORE_POD_POD_NETWORK_H_
 #define BERTH_CORE_POD_POD_NETWORK_H_
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,18 +30,25 @@ class PodNetworks {
   PodNetworks(std::vector<NamedHook> hooks, int64_t timeout_seconds)
       : hooks_(std::move(hooks)), timeout_ns_(timeout_seconds * 1'000'000'000) {}
 
-  // Runs Setup of each hook in order. On an error those that ran are torn down again.
-  absl::StatusOr<std::vector<state::v1::NetworkAttachment>> Setup(PodNetwork pod) const;
+  // Runs Setup of each hook in order. `attachments` gets one for each that was begun: on an error the caller tears them
+  // down, the failed one too, because its Teardown is idempotent and leaks are not.
+  absl::Status Setup(const PodNetwork& pod, std::vector<state::v1::NetworkAttachment>* attachments) const;
+
+  // For a pod of which nobody knows how far its Setup came: every hook, without state.
+  std::vector<state::v1::NetworkAttachment> Possible() const;
 
   // Runs Teardown of each hook in the reverse order, whatever the others answer; the first error is the answer. A hook
   // that is not configured any more, but attached, is an error that says so.
   absl::Status Teardown(PodNetwork pod, const std::vector<state::v1::NetworkAttachment>& attachments) const;
 
+  // Tells every hook which pods have a network; the first error is the answer.
+  absl::Status Gc(const std::vector<std::string>& valid_pod_ids) const;
+
   // Ready when every hook is; else the first that is not.
   NetworkStatus Status() const;
 
  private:
-  Call Deadline() const;
+  Call Deadline(int64_t at_most_ns = std::numeric_limits<int64_t>::max()) const;
 
   const std::vector<NamedHook> hooks_;
   const int64_t timeout_ns_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_join.h"
+
 namespace berth {
 namespace {
 
@@ -24,15 +26,20 @@ class FakeHook : public NetworkHook {
   }
   absl::Status Check(const Call&, const PodNetwork&) override { return absl::OkStatus(); }
   absl::StatusOr<NetworkStatus> Status(const Call&) override { return status; }
-  absl::Status Gc(const Call&, const std::vector<std::string>&) override { return absl::OkStatus(); }
+  absl::Status Gc(const Call&, const std::vector<std::string>& valid) override {
+    log_->push_back("gc " + name_ + " " + absl::StrJoin(valid, ","));
+    return gc;
+  }
 
-  absl::Status setup, teardown;
+  absl::Status setup, teardown, gc;
   NetworkStatus status{true, "", ""};
 
  private:
   const std::string name_;
   std::vector<std::string>* const log_;
 };
+
+using Attachments = std::vector<state::v1::NetworkAttachment>;
 
 class PodNetworksTest : public ::testing::Test {
  protected:
@@ -42,28 +49,41 @@ class PodNetworksTest : public ::testing::Test {
 };
 
 TEST_F(PodNetworksTest, SetsUpInOrderAndTearsDownInReverse) {
-  auto attachments = networks_.Setup(PodNetwork());
-  ASSERT_TRUE(attachments.ok());
-  ASSERT_EQ(attachments->size(), 2u);
-  EXPECT_EQ((*attachments)[0].ips(0), "10.0.0.1");
-  EXPECT_TRUE(networks_.Teardown(PodNetwork(), *attachments).ok());
+  Attachments attachments;
+  ASSERT_EQ(networks_.Setup(PodNetwork(), &attachments), absl::OkStatus());
+  ASSERT_EQ(attachments.size(), 2u);
+  EXPECT_EQ(attachments[0].ips(0), "10.0.0.1");
+  EXPECT_TRUE(networks_.Teardown(PodNetwork(), attachments).ok());
   EXPECT_THAT(log_, ElementsAre("setup 1", "setup 2", "teardown 2 state-2", "teardown 1 state-1"));
 }
 
-TEST_F(PodNetworksTest, AFailedSetupUndoesTheOthers) {
+TEST_F(PodNetworksTest, AFailedSetupSaysWhatThereIsToUndo) {
   two_.setup = absl::InternalError("no bridge");
-  auto attachments = networks_.Setup(PodNetwork());
-  EXPECT_THAT(attachments.status().message(), HasSubstr("set up the pod's network with two: no bridge"));
+  Attachments attachments;
+  EXPECT_THAT(networks_.Setup(PodNetwork(), &attachments).message(),
+              HasSubstr("set up the pod's network with two: no bridge"));
+  EXPECT_TRUE(networks_.Teardown(PodNetwork(), attachments).ok());
   EXPECT_THAT(log_, ElementsAre("setup 1", "setup 2", "teardown 2 ", "teardown 1 state-1"));
 }
 
+TEST_F(PodNetworksTest, APodOfWhichNothingIsKnownIsTornDownByEveryHook) {
+  EXPECT_TRUE(networks_.Teardown(PodNetwork(), networks_.Possible()).ok());
+  EXPECT_THAT(log_, ElementsAre("teardown 2 ", "teardown 1 "));
+}
+
 TEST_F(PodNetworksTest, AFailedTeardownDoesNotKeepTheOthersFromTheirs) {
-  auto attachments = networks_.Setup(PodNetwork());
-  ASSERT_TRUE(attachments.ok());
+  Attachments attachments;
+  ASSERT_EQ(networks_.Setup(PodNetwork(), &attachments), absl::OkStatus());
   two_.teardown = absl::InternalError("DEL failed");
   log_.clear();
-  EXPECT_THAT(networks_.Teardown(PodNetwork(), *attachments).message(), HasSubstr("with two: DEL failed"));
+  EXPECT_THAT(networks_.Teardown(PodNetwork(), attachments).message(), HasSubstr("with two: DEL failed"));
   EXPECT_THAT(log_, ElementsAre("teardown 2 state-2", "teardown 1 state-1"));
+}
+
+TEST_F(PodNetworksTest, EveryHookLearnsWhichPodsThereAre) {
+  one_.gc = absl::UnavailableError("busy");
+  EXPECT_THAT(networks_.Gc({"a", "b"}).message(), HasSubstr("one has of pods that are gone: busy"));
+  EXPECT_THAT(log_, ElementsAre("gc 1 a,b", "gc 2 a,b"));
 }
 
 TEST_F(PodNetworksTest, AHookThatIsGoneIsAnErrorThatSaysWhatToDo) {

@@ -45,6 +45,7 @@ Pods::Pods(PodEnvironment environment) : env_(std::move(environment)), events_(s
 Pods::~Pods() { Detach(); }
 
 void Pods::Detach() {
+  retries_.Close();
   for (const auto& pod : table_.All()) pod->set_supervisor(nullptr);
 }
 
@@ -126,12 +127,14 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
     RETURN_IF_ERROR(env_.cgroups->Join(SandboxCgroup(record), record.init_pid()));
   }
   if (!record.netns_path().empty()) {
-    ASSIGN_OR_RETURN(auto attachments, env_.networks->Setup(DescribeNetwork(record, config)));
+    std::vector<state::v1::NetworkAttachment> attachments;
+    const absl::Status connected = env_.networks->Setup(DescribeNetwork(record, config), &attachments);
     for (state::v1::NetworkAttachment& attachment : attachments) {
       record.mutable_ips()->MergeFrom(attachment.ips());
       *record.add_networks() = std::move(attachment);
     }
     pod->set_record(record);  // an undo from here on has to tear the network down
+    RETURN_IF_ERROR(connected);
   }
   record.set_state(state::v1::Pod::READY);
   return Save(pod, record, Durability::kVolatile);
@@ -214,13 +217,44 @@ void Pods::Undo(const std::shared_ptr<Pod>& pod) {
   absl::Status undone = TearDown(pod);
   if (undone.ok()) undone = DiscardFiles(pod);
   if (!undone.ok()) {
-    LogError("undo pod sandbox; the next start tries again", {{"pod", id}, {"error", undone.message()}});
+    LogError("undo pod sandbox; it is tried again", {{"pod", id}, {"error", undone.message()}});
+    retries_.Failed(id, [this, pod] { pod->queue().Add([this, pod] { Undo(pod); }); });
     return table_.ReleaseName(id, name);
   }
+  retries_.Succeeded(id);
   if (absl::Status rows = DiscardRows(id); !rows.ok()) {
     LogWarn("forget pod sandbox; the next start tries again", {{"pod", id}, {"error", rows.message()}});
   }
   table_.Erase(id, name);
+}
+
+// The state is saved first: whatever happens from here on, also the next daemon ends the pod.
+absl::Status Pods::End(const std::shared_ptr<Pod>& pod) {
+  const std::string id = pod->id();
+  if (!table_.Find(id).ok()) return absl::OkStatus();  // removed while this was waiting
+  const std::string before = pod->view()->record.SerializeAsString();
+  const bool was_ready = pod->view()->record.state() == state::v1::Pod::READY;
+  if (was_ready) {
+    state::v1::Pod record = pod->view()->record;
+    record.set_state(state::v1::Pod::NOT_READY);
+    if (absl::Status saved = Save(pod, record, Durability::kVolatile); !saved.ok()) {
+      LogWarn("save pod sandbox", {{"pod", id}, {"error", saved.message()}});
+      pod->set_record(record);
+    }
+    env_.changed(pod, EventType::kStopped);
+  }
+  absl::Status status = TearDown(pod);
+  const state::v1::Pod after = pod->view()->record;
+  const bool changed = after.SerializeAsString() != before;
+  if (status.ok() && changed) status = Save(pod, after, Durability::kVolatile);
+  if (status.ok()) {
+    retries_.Succeeded(id);
+    if (changed) LogInfo("pod sandbox is stopped", {{"pod", id}});
+    return status;
+  }
+  LogWarn("stop pod sandbox; it is tried again", {{"pod", id}, {"error", status.message()}});
+  retries_.Failed(id, [this, pod] { pod->queue().Add([this, pod] { End(pod).IgnoreError(); }); });
+  return status;
 }
 
 void Pods::Stop(const std::string& id, Done done) {
@@ -229,16 +263,7 @@ void Pods::Stop(const std::string& id, Done done) {
   const std::shared_ptr<Pod> pod = *found;
   members_->StopAll(pod->id(), [this, pod, done = std::move(done)](absl::Status stopped) {
     if (!stopped.ok()) return done(stopped);
-    pod->queue().Add([this, pod, done] {
-      const bool was_ready = pod->view()->record.state() == state::v1::Pod::READY;
-      absl::Status status = TearDown(pod);
-      if (status.ok() && was_ready) status = Save(pod, pod->view()->record, Durability::kVolatile);
-      if (status.ok() && was_ready) {
-        LogInfo("pod sandbox is stopped", {{"pod", pod->id()}});
-        env_.changed(pod, EventType::kStopped);
-      }
-      done(status);
-    });
+    pod->queue().Add([this, pod, done] { done(End(pod)); });
   });
 }
 
@@ -309,56 +334,6 @@ void Pods::OnGone(const std::string& pod_id) {
     }
     env_.changed(pod, EventType::kStopped);
   });
-}
-
-absl::Status Pods::Load() {
-  return env_.store->ForEach(Table::kPods, [&](absl::string_view key, absl::string_view data) -> absl::Status {
-    PodView view;
-    auto config = std::make_shared<runtime::v1::PodSandboxConfig>();
-    if (!view.record.ParseFromArray(data.data(), static_cast<int>(data.size())) || view.record.id() != key ||
-        !config->ParseFromString(view.record.config())) {
-      return absl::DataLossError(absl::StrCat("read the record of pod sandbox ", key, ": it is damaged"));
-    }
-    view.config = config;
-    const Handler* handler = env_.handlers->Find(view.record.runtime_handler());
-    auto pod = std::make_shared<Pod>(env_.pool, handler, std::move(view));
-    pod->EndRun();
-    table_.Insert(pod->id(), PodNameKey(config->metadata()), pod);
-    return absl::OkStatus();
-  });
-}
-
-void Pods::Reattach() {
-  for (const auto& pod : table_.All()) {
-    if (absl::Status status = ReattachOne(pod); !status.ok()) {
-      LogError("recover pod sandbox", {{"pod", pod->id()}, {"error", status.message()}});
-    }
-  }
-}
-
-absl::Status Pods::ReattachOne(const std::shared_ptr<Pod>& pod) {
-  state::v1::Pod record = pod->view()->record;
-  const bool same_boot = record.boot_id() == env_.boot_id;
-  if (same_boot) {
-    absl::Status connected = Connect(pod);
-    if (!connected.ok() && !absl::IsNotFound(connected)) {
-      LogWarn("reattach pod sandbox", {{"pod", record.id()}, {"error", connected.message()}});
-    }
-  }
-  if (record.state() == state::v1::Pod::CREATING) {
-    // Its RunPodSandbox was never answered. Networks are torn down as if set up: Teardown is idempotent.
-    if (!record.netns_path().empty() && record.networks().empty()) {
-      for (const std::string& hook : env_.config->network.hooks) record.add_networks()->set_hook(hook);
-      pod->set_record(record);
-    }
-    RETURN_IF_ERROR(TearDown(pod));
-    return Discard(pod);
-  }
-  if (record.state() == state::v1::Pod::READY && pod->supervisor() == nullptr) {
-    record.set_state(state::v1::Pod::NOT_READY);
-    return Save(pod, record, Durability::kVolatile);
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace berth

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "core/base/id.h"
+#include "core/base/retry_schedule.h"
 #include "core/base/work_queue.h"
 #include "core/bus/event_bus.h"
 #include "core/config/config.h"
@@ -70,15 +71,20 @@ class Pods : public SupervisorService {
   // At start-up, in this order with core/container's own, so that no exit reaches a container that is not loaded yet:
   // reads the records;
   absl::Status Load();
-  // reattaches the supervisors that live, undoes pods that were still being made.
+  // reattaches the supervisors that live;
   void Reattach();
+  // after containers are reattached too, goes on with what was under way, in the background: pods that were still being
+  // made are undone, those that were being stopped or that a reboot ended are stopped, and the network hooks learn
+  // which pods there are.
+  void Resume();
 
-  // At shutdown: hangs up on the supervisors, so that no event comes any more. Pods go on.
+  // At shutdown: hangs up on the supervisors, so that no event comes any more, and tries nothing again. Pods go on.
   void Detach();
 
   // RunPodSandbox. A repeated call for the same metadata joins the one in flight; kAlreadyExists once that has ended.
   void Run(const runtime::v1::PodSandboxConfig& config, const std::string& runtime_handler, DoneWithId done);
-  // StopPodSandbox: OK for a pod that is stopped or unknown.
+  // StopPodSandbox: OK for a pod that is stopped or unknown. After an error it is NOT_READY, and the rest is tried
+  // again until it succeeds, by whoever asks next or by itself, also by later daemons.
   void Stop(const std::string& id, Done done);
   // RemovePodSandbox: OK for an unknown pod; stops it first.
   void Remove(const std::string& id, Done done);
@@ -109,8 +115,12 @@ class Pods : public SupervisorService {
   // Removes those, and the rows. On the queue, after TearDown.
   absl::Status Discard(const std::shared_ptr<Pod>& pod);
   // Both, for a pod whose making failed: what the database answers stops nothing, its rows are dealt with at the next
-  // start. On an error outside it the pod stays in the table, without its name, for the same.
+  // start. On an error outside it the pod stays in the table, without its name, and this is tried again until it
+  // succeeds.
   void Undo(const std::shared_ptr<Pod>& pod);
+  // NOT_READY, then TearDown; what fails is tried again. On the queue.
+  absl::Status End(const std::shared_ptr<Pod>& pod);
+  void CollectNetworks();
   absl::Status DiscardFiles(const std::shared_ptr<Pod>& pod);
   absl::Status DiscardRows(const std::string& id);
   absl::Status UpdateOnQueue(const std::shared_ptr<Pod>& pod,
@@ -122,10 +132,13 @@ class Pods : public SupervisorService {
   absl::Status Save(const std::shared_ptr<Pod>& pod, const state::v1::Pod& record, Durability durability);
   Call SupervisorCall() const;
 
+  static constexpr int64_t kFirstRetryNs = 1'000'000'000, kLongestRetryNs = 60'000'000'000;
+
   const PodEnvironment env_;
   PodMembers* members_ = nullptr;
   std::unique_ptr<Events> events_;
   IdTable<Pod> table_{"pod sandbox"};
+  RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // by pod id
 };
 
 }  // namespace berth
