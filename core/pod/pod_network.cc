@@ -95,13 +95,15 @@ absl::Status PodNetworks::Gc(const std::vector<std::string>& valid_pod_ids) cons
 }
 
 NetworkStatus PodNetworks::Status() const {
+  NetworkStatus all{true, "", ""};
   for (const NamedHook& named : hooks_) {
     auto status = named.hook->Status(Deadline());
     if (!status.ok())
       return {false, "NetworkPluginNotReady", absl::StrCat(named.name, ": ", std::string(status.status().message()))};
     if (!status->ready) return *status;
+    if (!status->message.empty()) absl::StrAppend(&all.message, all.message.empty() ? "" : "; ", status->message);
   }
-  return {true, "", ""};
+  return all;
 }
 
 }  // namespace berth

@@ -44,7 +44,7 @@ class PodNetworks {
   // Tells every hook which pods have a network; the first error is the answer.
   absl::Status Gc(const std::vector<std::string>& valid_pod_ids) const;
 
-  // Ready when every hook is; else the first that is not.
+  // Ready when every hook is, with what they have to say all the same; else the first that is not.
   NetworkStatus Status() const;
 
  private:

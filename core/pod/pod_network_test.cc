@@ -94,6 +94,9 @@ TEST_F(PodNetworksTest, AHookThatIsGoneIsAnErrorThatSaysWhatToDo) {
 
 TEST_F(PodNetworksTest, IsReadyWhenEveryHookIs) {
   EXPECT_TRUE(networks_.Status().ready);
+  one_.status.message = "one file is not valid";
+  EXPECT_TRUE(networks_.Status().ready);
+  EXPECT_EQ(networks_.Status().message, "one file is not valid");
   two_.status = {false, "NetworkPluginNotReady", "no config"};
   EXPECT_EQ(networks_.Status().message, "no config");
 }

@@ -52,6 +52,19 @@ TEST_F(FailingNetworkTest, AddPrintsGarbage) {
   EXPECT_FALSE(RunPod(PodConfig("bad")).ok());
 }
 
+TEST_F(FailingNetworkTest, AddMisbehaves) {
+  NoteWhatExistsWithMood();
+  for (const auto& [mood, why] :
+       std::map<std::string, std::string>{{"flood-add", "printed more than 1048576 bytes"},
+                                          {"crash-add", "was killed by signal 11 (SIGSEGV)"},
+                                          {"lie-add", "there is no interface eth0 in the network namespace"}}) {
+    SetMood(mood);
+    const auto pod = RunPod(PodConfig("bad"));
+    EXPECT_FALSE(pod.ok()) << mood;
+    EXPECT_THAT(std::string(pod.status().message()), HasSubstr(why));
+  }
+}
+
 TEST_F(FailingNetworkTest, AddHangs) {
   NoteWhatExistsWithMood();
   SetMood("hang-add");

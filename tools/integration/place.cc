@@ -17,14 +17,19 @@ using Json = nlohmann::json;
 // A CNI plugin as a script: hands on what the plugin before it answered, or misbehaves as the file beside it says.
 constexpr char kMoody[] = R"sh(#!/bin/sh
 mood=$(cat '@MOOD@' 2>/dev/null)
+[ "$CNI_COMMAND" != ADD ] || : > '@HELD@'/"$CNI_CONTAINERID"
 case "$CNI_COMMAND-$mood" in
   VERSION-*) echo '{"cniVersion":"0.4.0","supportedVersions":["0.3.1","0.4.0","1.0.0"]}' ;;
   ADD-hang-add | DEL-hang-del) sleep 1000 ;;
   ADD-garbage-add | DEL-garbage-del) echo 'no {json'; [ "$CNI_COMMAND" = ADD ] ;;
-  ADD-fail-add | DEL-fail-del)
+  ADD-flood-add) head -c 3000000 /dev/zero ;;
+  ADD-crash-add) kill -SEGV $$ ;;
+  ADD-lie-add) nsenter --net="$CNI_NETNS" ip link del "$CNI_IFNAME" && jq .prevResult ;;
+  ADD-fail-add | DEL-fail-del | ???-fail-both)
     echo '{"cniVersion":"0.4.0","code":11,"msg":"not in the mood","details":"for '"$CNI_COMMAND"'"}'
     exit 1 ;;
   ADD-*) jq .prevResult ;;
+  DEL-*) rm -f '@HELD@'/"$CNI_CONTAINERID" ;;
 esac
 )sh";
 
@@ -52,7 +57,7 @@ absl::StatusOr<Place> Place::Make(const std::string& directory, const std::vecto
   Place place;
   place.directory_ = directory;
   place.state_ = options.state.empty() ? directory + "/state" : options.state;
-  for (const char* part : {"root", "images", "plugins", "logs", "cni/conf", "cni/bin", "cni/leases"}) {
+  for (const char* part : {"root", "images", "plugins", "logs", "cni/conf", "cni/bin", "cni/leases", "cni/held"}) {
     RETURN_IF_ERROR(MakeDirs(absl::StrCat(directory, "/", part)));
   }
   for (const std::string& plugin : plugins) {
@@ -124,8 +129,8 @@ std::string NetworkList(const PlaceOptions& options, const std::string& leases) 
 
 absl::Status Place::WriteNetwork(const PlaceOptions& options) const {
   RETURN_IF_ERROR(Write(directory_ + "/cni/conf/10-berthtest.conflist", NetworkList(options, leases())));
-  return Write(directory_ + "/cni/bin/moody", absl::StrReplaceAll(kMoody, {{"@MOOD@", directory_ + "/cni/mood"}}),
-               0755);
+  return Write(directory_ + "/cni/bin/moody",
+               absl::StrReplaceAll(kMoody, {{"@MOOD@", directory_ + "/cni/mood"}, {"@HELD@", held()}}), 0755);
 }
 
 absl::Status Place::SetMood(const std::string& mood) const { return Write(directory_ + "/cni/mood", mood); }

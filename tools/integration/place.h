@@ -51,10 +51,12 @@ class Place {
   std::string plugins() const { return directory_ + "/plugins"; }
   std::string logs() const { return directory_ + "/logs"; }
   std::string leases() const { return directory_ + "/cni/leases"; }
+  // A file for each pod that the moody plugin has had an ADD for and no DEL in a good mood.
+  std::string held() const { return directory_ + "/cni/held"; }
   std::string daemon_log() const { return directory_ + "/daemon.log"; }
 
-  // What the moody plugin does: "" (its duty), or "hang-add", "garbage-add", "fail-add", "hang-del", "fail-del",
-  // "garbage-del".
+  // What the moody plugin does: "" (its duty), or "hang-add", "garbage-add", "fail-add", "flood-add", "crash-add",
+  // "lie-add" (it ends well and has removed the interface), "hang-del", "fail-del", "garbage-del", "fail-both".
   absl::Status SetMood(const std::string& mood) const;
 
  private:
