@@ -52,5 +52,13 @@ TEST_F(IdTableTest, AReleasedNameIsFreeAndItsOldOwnerStays) {
   EXPECT_EQ(table_.All().size(), 2u);
 }
 
+TEST_F(IdTableTest, AnUnnamedEntryTakesNoNameFromAnother) {
+  table_.InsertUnnamed("bb33", std::make_shared<int>(3));
+  EXPECT_EQ(**table_.Find("bb33"), 3);
+  table_.Erase("bb33", "one");
+  EXPECT_FALSE(table_.Find("bb33").ok());
+  EXPECT_EQ(*table_.Insert("cc44", "one", std::make_shared<int>(4)).first, 1) << "the name is its owner's still";
+}
+
 }  // namespace
 }  // namespace berth

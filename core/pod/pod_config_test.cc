@@ -43,6 +43,8 @@ TEST(CheckPodConfigTest, NamesWhatIsWrong) {
   fails([](auto& c) { c.set_log_directory("/var/../etc"); }, "..");
   fails([](auto& c) { c.mutable_dns_config()->add_servers("1.1.1.1\nnameserver 6.6.6.6"); }, "dns_config.servers");
   fails([](auto& c) { c.add_port_mappings()->set_host_port(70000); }, "not both ports");
+  fails([](auto& c) { c.add_port_mappings()->set_host_port(80); }, "host port 80 has no container port");
+  fails([](auto& c) { c.add_port_mappings()->set_host_ip("localhost"); }, "host_ip");
   fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_run_as_group()->set_value(5); },
         "without run_as_user");
   fails(

@@ -25,6 +25,8 @@ Result<Attachment> Decode(const Value& v, const std::string& what) {
   const Value* list = json::Member(v, "conflist");
   if (list == nullptr) return sdk::DataLoss(what + ": an attachment without its configuration");
   BERTH_ASSIGN_OR_RETURN(out.list, ConfigListFromJson(*list, what));
+  // It had some: a DEL by none of them would seem to have succeeded.
+  if (out.list.plugins.empty()) return sdk::DataLoss(what + ": an attachment without plugins");
   return out;
 }
 

@@ -290,9 +290,11 @@ TEST(Attachment, SurvivesEncoding) {
 }
 
 TEST(Attachment, RefusesWhatItDidNotWrite) {
-  for (const char* text : {"", "{}", "[]", R"({"format":2,"attachments":[]})", R"({"format":1,"attachments":[{}]})",
-                           R"({"format":1,"attachments":[{"containerId":"../x","ifname":"eth0"}]})",
-                           R"({"format":1,"attachments":[{"containerId":"x","ifname":"eth0"}]})"}) {
+  for (const char* text :
+       {"", "{}", "[]", R"({"format":2,"attachments":[]})", R"({"format":1,"attachments":[{}]})",
+        R"({"format":1,"attachments":[{"containerId":"../x","ifname":"eth0"}]})",
+        R"({"format":1,"attachments":[{"containerId":"x","ifname":"eth0"}]})",
+        R"({"format":1,"attachments":[{"containerId":"x","ifname":"eth0","conflist":{"name":"n"}}]})"}) {
     EXPECT_FALSE(DecodeAttachments(text, "state").ok()) << text;
   }
 }
