@@ -12,6 +12,8 @@
 
 #include "core/base/timer.h"
 #include "core/pod/pod.h"
+#include "core/stats/cpu_rate.h"
+#include "core/stats/disk_usage.h"
 #include "proto/berth/state/v1/state.pb.h"
 #include "proto/cri/v1/api.pb.h"
 
@@ -70,6 +72,10 @@ class Container {
 
   std::optional<StopInProgress>& stop() { return stop_; }
 
+  // What one look at its use of resources leaves for the next.
+  CpuRate& cpu_rate() { return cpu_rate_; }
+  DiskUsage& disk_usage() { return disk_usage_; }
+
   void AddExec(const std::string& exec_id, OnExecExit on_exit) {
     std::lock_guard lock(mutex_);
     execs_[exec_id] = std::move(on_exit);
@@ -93,6 +99,8 @@ class Container {
   std::vector<DoneWithId> waiting_;
   std::map<std::string, OnExecExit> execs_;
   std::optional<StopInProgress> stop_;
+  CpuRate cpu_rate_;
+  DiskUsage disk_usage_;
 };
 
 }  // namespace berth

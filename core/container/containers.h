@@ -89,6 +89,10 @@ class Containers : public PodMembers {
   // loss. kFailedPrecondition unless RUNNING. On an error nothing was created and the old file is written on.
   void ReopenLog(const std::string& id, Done done);
 
+  // What the container uses: its cgroup until it has ended, and what it has written. Parts that are not known are left
+  // out. Blocks: reads files, and walks the container's writable layer when that was not done for a while.
+  void ReadStats(Container& container, runtime::v1::ContainerStats* out) const;
+
   // By id or unique prefix. Containers that are still being made are not found.
   absl::StatusOr<std::shared_ptr<Container>> Find(absl::string_view id) const;
   // Every container but those still being made, by id.

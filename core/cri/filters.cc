@@ -41,6 +41,8 @@ absl::Status CheckFilter(const cri::ContainerFilter& filter) {
   return CheckSelector(filter.label_selector());
 }
 
+absl::Status CheckFilter(const cri::ContainerStatsFilter& filter) { return CheckSelector(filter.label_selector()); }
+
 bool Matches(const cri::PodSandboxFilter& filter, const PodView& view) {
   return absl::StartsWith(view.record.id(), filter.id()) &&
          (!filter.has_state() || filter.state().state() == StateOf(view)) &&
@@ -51,6 +53,12 @@ bool Matches(const cri::ContainerFilter& filter, const ContainerView& view) {
   return absl::StartsWith(view.record.id(), filter.id()) &&
          absl::StartsWith(view.record.pod_id(), filter.pod_sandbox_id()) &&
          (!filter.has_state() || filter.state().state() == StateOf(view)) &&
+         HasAll(view.config->labels(), filter.label_selector());
+}
+
+bool Matches(const cri::ContainerStatsFilter& filter, const ContainerView& view) {
+  return absl::StartsWith(view.record.id(), filter.id()) &&
+         absl::StartsWith(view.record.pod_id(), filter.pod_sandbox_id()) &&
          HasAll(view.config->labels(), filter.label_selector());
 }
 

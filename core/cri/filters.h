@@ -17,9 +17,11 @@ inline constexpr int kMostSelectors = 256;
 // kInvalidArgument for a selector with too many entries or a state that does not exist.
 absl::Status CheckFilter(const cri::PodSandboxFilter& filter);
 absl::Status CheckFilter(const cri::ContainerFilter& filter);
+absl::Status CheckFilter(const cri::ContainerStatsFilter& filter);
 
 bool Matches(const cri::PodSandboxFilter& filter, const PodView& view);
 bool Matches(const cri::ContainerFilter& filter, const ContainerView& view);
+bool Matches(const cri::ContainerStatsFilter& filter, const ContainerView& view);
 
 }  // namespace berth
 

@@ -1,9 +1,9 @@
 // runtime.v1.RuntimeService: thin, check, call, answer. One source file per family of RPCs.
 //
 // Not served yet, answered with UNIMPLEMENTED: Exec, Attach, PortForward,
-// ContainerStats, ListContainerStats, StreamContainerStats, PodSandboxStats, ListPodSandboxStats,
-// StreamPodSandboxStats, UpdateRuntimeConfig, CheckpointContainer, CheckpointPod, RestorePod, ListMetricDescriptors,
-// ListPodSandboxMetrics, StreamPodSandboxMetrics.
+// StreamContainerStats, PodSandboxStats, ListPodSandboxStats, StreamPodSandboxStats, UpdateRuntimeConfig,
+// CheckpointContainer, CheckpointPod, RestorePod, ListMetricDescriptors, ListPodSandboxMetrics,
+// StreamPodSandboxMetrics.
 #ifndef BERTH_CORE_CRI_RUNTIME_SERVICE_H_
 #define BERTH_CORE_CRI_RUNTIME_SERVICE_H_
 
@@ -44,6 +44,8 @@ class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRu
     Guard("UpdateContainerResources", &CriRuntimeService::UpdateContainerResources);
     Guard("UpdatePodSandboxResources", &CriRuntimeService::UpdatePodSandboxResources);
     Guard("ExecSync", &CriRuntimeService::ExecSync);
+    Guard("ContainerStats", &CriRuntimeService::ContainerStats);
+    Guard("ListContainerStats", &CriRuntimeService::ListContainerStats);
   }
 
   using Context = grpc::CallbackServerContext;
@@ -82,6 +84,10 @@ class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRu
 
   // exec_rpcs.cc
   Unary* ExecSync(Context*, const cri::ExecSyncRequest*, cri::ExecSyncResponse*) override;
+
+  // stats_rpcs.cc
+  Unary* ContainerStats(Context*, const cri::ContainerStatsRequest*, cri::ContainerStatsResponse*) override;
+  Unary* ListContainerStats(Context*, const cri::ListContainerStatsRequest*, cri::ListContainerStatsResponse*) override;
 
   // events_rpc.cc
   grpc::ServerWriteReactor<cri::ContainerEventResponse>* GetContainerEvents(Context*,
