@@ -156,17 +156,16 @@ class Session {
     Resolution found;
     std::vector<std::string> misses;
     for (size_t i = 0; i < plugins.instances.size() && registry_ == nullptr; ++i) {
-      const std::string& name = plugins.instances[i].name;
       auto registry = factory_(plugins, i);
-      if (!registry.ok()) return Annotate(registry.status(), name);
+      if (!registry.ok()) return registry.status();
       auto target = (*registry)->Resolve(call_, request_);
       if (target.ok()) {
         registry_ = *std::move(registry);
         found.target = *std::move(target);
       } else if (absl::IsNotFound(target.status())) {
-        misses.push_back(absl::StrCat(name, ": ", target.status().message()));
+        misses.emplace_back(target.status().message());  // names the registry, as all errors of a plugin do
       } else {
-        return Annotate(target.status(), name);
+        return target.status();
       }
     }
     if (registry_ == nullptr) return absl::NotFoundError(absl::StrJoin(misses, "; "));

@@ -272,7 +272,12 @@ TEST_F(RegistryTest, SecretsAreInNobodysArguments) {
 
 TEST_F(RegistryTest, WhatIsNotThereIsNotFound) {
   Serve({});
-  EXPECT_CODE(PullAs(absl::StrCat(kHost, "/no/such:1")), kNotFound);
+  const auto pulled = PullAs(absl::StrCat(kHost, "/no/such:1"));
+  EXPECT_CODE(pulled, kNotFound);
+  // Each registry says why, on one line that the kubelet shows.
+  EXPECT_THAT(std::string(pulled.status().message()),
+              testing::MatchesRegex("pull 127.0.0.1:5000/no/such:1: registry_layout: .*; registry_oci: "
+                                    "http://127.0.0.1:5000/v2/no/such/manifests/1: 404 Not Found: .*"));
 }
 
 TEST_F(RegistryTest, NobodyListens) {
