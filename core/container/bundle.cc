@@ -1,11 +1,14 @@
 #include "core/container/bundle.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <climits>
 #include <cstdlib>
 #include <iterator>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,14 +16,18 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/failpoint.h"
 #include "core/base/file.h"
+#include "core/base/file_identity.h"
 #include "core/base/log.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/container/beside_mounts.h"
 #include "core/container/container_config.h"
 #include "core/container/image_volumes.h"
 #include "core/oci/mount_propagation.h"
 #include "core/oci/runtime_spec.h"
+#include "core/oci/selinux.h"
 #include "core/oci/user.h"
+#include "core/oci/user_namespace.h"
 #include "core/oci/volume_mount.h"
 #include "core/pod/pod_config.h"
 
@@ -36,16 +43,25 @@ absl::StatusOr<std::string> ResolveLinks(const std::string& path) {
   return std::string(resolved);
 }
 
-absl::StatusOr<std::vector<oci::VolumeMount>> Volumes(const BundleInput& in) {
+absl::StatusOr<std::vector<oci::VolumeMount>> Volumes(const ContainerConfig& config, const std::string& bundle,
+                                                      const ExecutorFeatures& executor) {
   std::vector<oci::VolumeMount> volumes;
-  for (const runtime::v1::Mount& mount : in.config->mounts()) {
+  for (const runtime::v1::Mount& mount : config.mounts()) {
     ASSIGN_OR_RETURN(const std::string source, ResolveLinks(mount.host_path()));
-    ASSIGN_OR_RETURN(oci::VolumeMount volume, oci::CheckVolumeMount(mount, source, in.executor.recursive_read_only));
-    RETURN_IF_ERROR(Annotate(oci::CheckPropagation(source, volume.propagation, in.directory),
+    ASSIGN_OR_RETURN(oci::VolumeMount volume, oci::CheckVolumeMount(mount, source, executor.recursive_read_only));
+    RETURN_IF_ERROR(Annotate(oci::CheckPropagation(source, volume.propagation, bundle),
                              absl::StrCat("mount at ", volume.destination)));
     volumes.push_back(std::move(volume));
   }
   return volumes;
+}
+
+absl::StatusOr<std::optional<oci::IdMaps>> IdMapsOf(const PodView& pod) {
+  return oci::IdMapsOf(pod.config->linux().security_context().namespace_options());
+}
+
+bool HasOwnIpc(const PodView& pod) {
+  return pod.config->linux().security_context().namespace_options().ipc() == NamespaceMode::POD;
 }
 
 // Which namespaces are joined. A namespace of the host is none in the spec: the executor's own is the host's.
@@ -54,8 +70,10 @@ void JoinNamespaces(const BundleInput& in, oci::SpecInput* spec) {
   if (!UsesHostNetwork(*in.pod->config)) {
     spec->network_ns = in.supervisor->net_ns_path();
     spec->uts_ns = in.supervisor->uts_ns_path();
+    spec->hostname = in.pod->config->hostname();
   }
-  if (in.pod->config->linux().security_context().namespace_options().ipc() == NamespaceMode::POD) {
+  if (spec->ids) spec->user_ns = PodPaths(in.state, in.pod->record.id()).user_ns;
+  if (HasOwnIpc(*in.pod)) {
     spec->ipc_ns = in.supervisor->ipc_ns_path();
   }
   switch (options.pid()) {
@@ -75,20 +93,23 @@ void JoinNamespaces(const BundleInput& in, oci::SpecInput* spec) {
   }
 }
 
-void UsePodFiles(const BundleInput& in, oci::SpecInput* spec) {
-  const PodPaths paths(in.state, in.pod->record.id());
-  spec->hostname_file = paths.hostname;
-  spec->hosts_file = paths.hosts;
-  spec->resolv_conf_file = paths.resolv_conf;
-  spec->shm = spec->ipc_ns.empty() ? "/dev/shm" : paths.shm;
-  if (!spec->uts_ns.empty()) spec->hostname = in.pod->config->hostname();
-}
-
 absl::Status MakeWorkingDirectory(const BundleInput& in, const oci::ContainerDefaults& image) {
   const std::string& wanted = in.config->working_dir().empty() ? image.working_dir : in.config->working_dir();
   if (wanted.empty() || wanted == "/") return absl::OkStatus();
   RETURN_IF_ERROR(CheckAbsolutePath(wanted, "the image's WorkingDir"));
   return Annotate(MakeDirsInRoot(in.rootfs_fd, wanted).status(), "make the working directory");
+}
+
+// What the container needs in its rootfs, made as the pod's root: under an id-mapped mount the node's owns nothing.
+absl::StatusOr<std::vector<oci::VolumeMount>> MakeDirectories(const BundleInput& in,
+                                                              const std::optional<oci::IdMaps>& ids,
+                                                              const oci::ContainerDefaults& image) {
+  std::unique_ptr<FileIdentity> identity;
+  if (ids) {
+    ASSIGN_OR_RETURN(identity, FileIdentity::Assume(ids->uids.host, ids->gids.host));
+  }
+  RETURN_IF_ERROR(MakeWorkingDirectory(in, image));
+  return ImageVolumes(in.rootfs_fd, image.volumes, in.mounts.volumes);
 }
 
 // Said once: a daemon that lacks CAP_SYS_RESOURCE lacks it for every container.
@@ -111,6 +132,31 @@ void RecordUser(const oci::ResolvedUser& user, state::v1::Container* record) {
 
 }  // namespace
 
+absl::StatusOr<BundleMounts> ResolveMounts(const PodView& pod, const ContainerConfig& config, const std::string& state,
+                                           const std::string& bundle, const ExecutorFeatures& executor,
+                                           std::vector<RootfsMount>* mounts) {
+  const PodPaths paths(state, pod.record.id());
+  BundleMounts out;
+  ASSIGN_OR_RETURN(out.volumes, Volumes(config, bundle, executor));
+  out.hostname = paths.hostname;
+  out.hosts = paths.hosts;
+  out.resolv_conf = paths.resolv_conf;
+  out.shm = HasOwnIpc(pod) ? paths.shm : "/dev/shm";
+  ASSIGN_OR_RETURN(const std::optional<oci::IdMaps> ids, IdMapsOf(pod));
+  if (!ids) return out;
+  BesideMounts beside(bundle, mounts);
+  for (oci::VolumeMount& volume : out.volumes) {
+    ASSIGN_OR_RETURN(volume.source, beside.Add(volume.source, volume.id_mapped, &volume.options));
+  }
+  // These are the pod's root's already. The three files are in one directory, and shm stays as it is mounted.
+  std::vector<std::string> unused;
+  ASSIGN_OR_RETURN(out.shm, beside.Add(out.shm, /*id_mapped=*/false, &unused));
+  ASSIGN_OR_RETURN(out.hostname, beside.Add(out.hostname, /*id_mapped=*/false, &out.pod_options));
+  ASSIGN_OR_RETURN(out.hosts, beside.Add(out.hosts, /*id_mapped=*/false, &unused));
+  ASSIGN_OR_RETURN(out.resolv_conf, beside.Add(out.resolv_conf, /*id_mapped=*/false, &unused));
+  return out;
+}
+
 absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   RETURN_IF_ERROR(Failpoint("container.bundle.write"));
   ASSIGN_OR_RETURN(oci::ImageConfig image, oci::ParseImageConfig(in.image->config));
@@ -118,6 +164,7 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   if (security.privileged() && !in.pod->config->linux().security_context().privileged()) {
     return absl::InvalidArgumentError("a privileged container needs a privileged pod sandbox");
   }
+  RETURN_IF_ERROR(oci::CheckSelinux(security, /*enabled=*/access("/sys/fs/selinux/enforce", F_OK) == 0));
   oci::SpecInput spec{*in.config, *in.pod->config};
   spec.sandbox_id = in.pod->record.id();
   spec.image_name = in.config->image().image();
@@ -127,14 +174,17 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   spec.cgroups_path = in.cgroups_path;
   ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(in.rootfs_fd, security, image.config.user));
   ASSIGN_OR_RETURN(const int stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
-  RETURN_IF_ERROR(MakeWorkingDirectory(in, image.config));
-  ASSIGN_OR_RETURN(spec.volumes, Volumes(in));
-  ASSIGN_OR_RETURN(std::vector<oci::VolumeMount> of_image,
-                   ImageVolumes(in.rootfs_fd, image.config.volumes, spec.volumes));
+  spec.volumes = in.mounts.volumes;
+  ASSIGN_OR_RETURN(spec.ids, IdMapsOf(*in.pod));
+  ASSIGN_OR_RETURN(std::vector<oci::VolumeMount> of_image, MakeDirectories(in, spec.ids, image.config));
   std::move(of_image.begin(), of_image.end(), std::back_inserter(spec.volumes));
   spec.image = std::move(image.config);
   JoinNamespaces(in, &spec);
-  UsePodFiles(in, &spec);
+  spec.hostname_file = in.mounts.hostname;
+  spec.hosts_file = in.mounts.hosts;
+  spec.resolv_conf_file = in.mounts.resolv_conf;
+  spec.shm = in.mounts.shm;
+  spec.pod_file_options = in.mounts.pod_options;
   ASSIGN_OR_RETURN(nlohmann::json json, oci::BuildSpec(spec));
   // Under systemd crun would put the container into a group below its scope, and the limits of its creation only there.
   if (!absl::StartsWith(in.cgroups_path, "/")) json["annotations"]["run.oci.systemd.subgroup"] = "";

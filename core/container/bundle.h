@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "core/image/images.h"
 #include "core/oci/host_inputs.h"
+#include "core/oci/volume_mount.h"
 #include "core/plugin/oci_executor.h"
 #include "core/pod/pod.h"
 #include "core/supervisor/client.h"
@@ -15,6 +18,20 @@
 #include "proto/cri/v1/api.pb.h"
 
 namespace berth {
+
+// What a container mounts from outside of its rootfs, by the paths that its runtime spec names.
+struct BundleMounts {
+  std::vector<oci::VolumeMount> volumes;  // config.mounts, links resolved
+  std::string hostname, hosts, resolv_conf, shm;
+  std::vector<std::string> pod_options;  // further ones, of the mounts of the three files
+};
+
+// Checks the configured mounts and resolves them. In a pod with a user namespace everything is also brought beside the
+// rootfs in `bundle`, which exists: `mounts`, for the pod's supervisor, is added to. `executor` is asked for what some
+// mounts need. Blocks as stat(2) does.
+absl::StatusOr<BundleMounts> ResolveMounts(const PodView& pod, const runtime::v1::ContainerConfig& config,
+                                           const std::string& state, const std::string& bundle,
+                                           const ExecutorFeatures& executor, std::vector<RootfsMount>* mounts);
 
 // Pointers are borrowed for the call.
 struct BundleInput {
@@ -25,9 +42,9 @@ struct BundleInput {
   std::string cgroups_path;  // linux.cgroupsPath
   const ImageRecord* image = nullptr;
   const Supervisor* supervisor = nullptr;
-  int rootfs_fd = -1;  // the mounted rootfs: users are looked up and the working directory is made there
+  BundleMounts mounts;
+  int rootfs_fd = -1;  // the mounted rootfs: users are looked up and directories are made there
   const oci::CgroupFacts* cgroup = nullptr;
-  ExecutorFeatures executor;
   int32_t target_pid = 0;  // of the container whose PID namespace is joined; 0: none
 };
 

@@ -2,11 +2,14 @@
 
 #include <signal.h>
 
+#include <optional>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/oci/user_namespace.h"
 #include "core/oci/volume_mount.h"
 
 namespace berth {
@@ -109,6 +112,14 @@ absl::Status CheckContainerConfig(const ContainerConfig& config) {
   for (const runtime::v1::Mount& mount : config.mounts()) RETURN_IF_ERROR(CheckMount(mount));
   if (config.cdi_devices_size() > 0) return absl::UnimplementedError("CDI devices are not served yet");
   return CheckSecurity(config.linux().security_context());
+}
+
+absl::Status CheckAgainstPod(const runtime::v1::PodSandboxConfig& pod, const ContainerConfig& config) {
+  ASSIGN_OR_RETURN(const std::optional<oci::IdMaps> ids,
+                   oci::IdMapsOf(pod.linux().security_context().namespace_options()));
+  RETURN_IF_ERROR(oci::CheckContainerIdMaps(config.linux().security_context().namespace_options(), ids));
+  for (const runtime::v1::Mount& mount : config.mounts()) RETURN_IF_ERROR(oci::CheckVolumeIdMaps(mount, ids));
+  return absl::OkStatus();
 }
 
 std::string ContainerNameKey(const std::string& pod_id, const runtime::v1::ContainerMetadata& metadata) {

@@ -15,6 +15,9 @@ namespace berth {
 // escape; kUnimplemented for what Berth does not serve yet and must not ignore.
 absl::Status CheckContainerConfig(const runtime::v1::ContainerConfig& config);
 
+// What depends on the pod: the container's user namespace and its volumes' id mappings are the pod's.
+absl::Status CheckAgainstPod(const runtime::v1::PodSandboxConfig& pod, const runtime::v1::ContainerConfig& config);
+
 // The key by which a repeated CreateContainer is recognised: pod, name and attempt.
 std::string ContainerNameKey(const std::string& pod_id, const runtime::v1::ContainerMetadata& metadata);
 

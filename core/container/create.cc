@@ -1,4 +1,5 @@
 // CreateContainer: snapshot, rootfs, bundle, executor; all or nothing.
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "core/container/bundle.h"
 #include "core/container/container_config.h"
 #include "core/container/containers.h"
+#include "core/oci/user_namespace.h"
 #include "core/pod/cgroup_names.h"
 
 namespace berth {
@@ -66,6 +68,7 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
     return absl::FailedPreconditionError(
         absl::StrCat("create a container in pod sandbox ", pod->record.id(), ": the pod is not ready"));
   }
+  RETURN_IF_ERROR(CheckAgainstPod(*pod->config, *view->config));
   state::v1::Container record = view->record;
   ASSIGN_OR_RETURN(const ImagePtr image, env_.images->Pin(record.id(), view->config->image().image()));
   ASSIGN_OR_RETURN(const uint64_t number, env_.store->NextNumber());
@@ -86,6 +89,12 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   SnapshotRequest snapshot;
   snapshot.key = record.snapshot_key();
   snapshot.kind = SnapshotKind::kContainer;
+  ASSIGN_OR_RETURN(const std::optional<oci::IdMaps> ids,
+                   oci::IdMapsOf(pod->config->linux().security_context().namespace_options()));
+  if (ids) {
+    snapshot.uid_map = {{0, ids->uids.host, ids->uids.count}};
+    snapshot.gid_map = {{0, ids->gids.host, ids->gids.count}};
+  }
   ASSIGN_OR_RETURN(snapshot.parents, env_.images->ChainKeys(image->id));
   ASSIGN_OR_RETURN(PreparedSnapshot prepared, handler->snapshotter->Prepare(ExecutorCall(), snapshot));
 
@@ -104,6 +113,14 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   for (const runtime::v1::Mount& mount : view->config->mounts()) {
     prepare.bidirectional |= mount.propagation() == runtime::v1::MountPropagation::PROPAGATION_BIDIRECTIONAL;
   }
+  ExecutorFeatures executor;
+  for (const runtime::v1::Mount& mount : view->config->mounts()) {
+    if (!mount.recursive_read_only()) continue;
+    ASSIGN_OR_RETURN(executor, handler->executor->Features(ExecutorCall()));
+    break;
+  }
+  ASSIGN_OR_RETURN(BundleMounts mounts, ResolveMounts(*pod, *view->config, env_.config->state, BundleOf(record.id()),
+                                                      executor, &prepare.mounts));
   ASSIGN_OR_RETURN(PreparedContainer rootfs, supervisor->PrepareContainer(ExecutorCall(), prepare));
 
   BundleInput input;
@@ -114,13 +131,9 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   input.cgroups_path = cgroups_path;
   input.image = image.get();
   input.supervisor = supervisor.get();
+  input.mounts = std::move(mounts);
   input.rootfs_fd = rootfs.rootfs.get();
   input.cgroup = &cgroup_facts_;
-  for (const runtime::v1::Mount& mount : view->config->mounts()) {
-    if (!mount.recursive_read_only()) continue;
-    ASSIGN_OR_RETURN(input.executor, handler->executor->Features(ExecutorCall()));
-    break;
-  }
   if (view->config->linux().security_context().namespace_options().pid() == runtime::v1::NamespaceMode::TARGET) {
     ASSIGN_OR_RETURN(input.target_pid, TargetPid(*container));
   }

@@ -23,8 +23,9 @@ void AddCondition(const char* type, bool status, const std::string& reason, cons
 }
 
 // Those of Berth with the handler's executor: what CreateContainer takes with it.
-void FillFeatures(const ExecutorFeatures& executor, cri::RuntimeHandler* out) {
+void FillFeatures(const Handler& handler, const ExecutorFeatures& executor, cri::RuntimeHandler* out) {
   out->mutable_features()->set_recursive_read_only_mounts(executor.recursive_read_only);
+  out->mutable_features()->set_user_namespaces(handler.user_namespaces());
 }
 
 }  // namespace
@@ -79,13 +80,13 @@ grpc::ServerUnaryReactor* CriRuntimeService::Status(Context*, const cri::StatusR
     AddCondition("NetworkReady", network.ready, network.reason, network.message, answer.mutable_status());
     nlohmann::json executors = nlohmann::json::object();
     if (const Handler* handler = env_.handlers->Find("")) {
-      FillFeatures(FeaturesOf(*handler), answer.add_runtime_handlers());  // "": the default
+      FillFeatures(*handler, FeaturesOf(*handler), answer.add_runtime_handlers());  // "": the default
     }
     for (const auto& [name, handler] : env_.handlers->by_name) {
       cri::RuntimeHandler* entry = answer.add_runtime_handlers();
       entry->set_name(name);
       const ExecutorFeatures features = FeaturesOf(handler);
-      FillFeatures(features, entry);
+      FillFeatures(handler, features, entry);
       if (!verbose) continue;
       executors[name] = {
           {"name", features.name}, {"version", features.version}, {"snapshotter", handler.snapshotter_name}};

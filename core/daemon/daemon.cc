@@ -120,6 +120,7 @@ absl::Status Daemon::Parts::OpenState() {
   RETURN_IF_ERROR(MakeDirs(config.state, 0711));
   RETURN_IF_ERROR(MakeDirs(config.state + "/pods", 0711));
   RETURN_IF_ERROR(MakeDirs(config.state + "/bundles", 0711));
+  RETURN_IF_ERROR(MakeDirs(config.state + "/ns", 0711));
   ASSIGN_OR_RETURN(store, Store::Open(config.root + "/meta.db"));
   ASSIGN_OR_RETURN(IdSource source, IdSource::FromKeyFile(config.root + "/id.key"));
   ids = std::make_unique<IdSource>(std::move(source));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace berth::oci {
 namespace {
 
@@ -19,11 +21,14 @@ std::vector<Mount> DefaultMounts(const SpecInput& input) {
   std::vector<Mount> mounts = {
       {"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}},
       {"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}},
-      {"/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+      {"/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
       {"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}},
       {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access}},
       {"/sys/fs/cgroup", "cgroup", "cgroup", {"rprivate", "nosuid", "noexec", "nodev", "relatime", access}},
   };
+  // The terminals' group, unless the pod's user namespace has no such id.
+  constexpr uint32_t kTtyGroup = 5;
+  if (!input.ids || input.ids->gids.count > kTtyGroup) mounts[2].options.push_back(absl::StrCat("gid=", kTtyGroup));
   return mounts;
 }
 
@@ -35,7 +40,10 @@ std::vector<Mount> PodMounts(const SpecInput& input) {
                                                               {"/etc/resolv.conf", input.resolv_conf_file}};
   std::vector<Mount> mounts;
   for (const auto& [destination, source] : files) {
-    if (!source.empty()) mounts.push_back({destination, "bind", source, {"rbind", "rprivate", access}});
+    if (source.empty()) continue;
+    Mount mount{destination, "bind", source, {"rbind", "rprivate", access}};
+    mount.options.insert(mount.options.end(), input.pod_file_options.begin(), input.pod_file_options.end());
+    mounts.push_back(std::move(mount));
   }
   if (!input.shm.empty()) mounts.push_back({"/dev/shm", "bind", input.shm, {"rbind", "rprivate", "rw"}});
   return mounts;

@@ -19,6 +19,7 @@ constexpr char kOciVersion[] = "1.0.2";
 nlohmann::json Namespaces(const SpecInput& input) {
   nlohmann::json namespaces = nlohmann::json::array();
   namespaces.push_back({{"type", "mount"}});
+  if (!input.user_ns.empty()) namespaces.push_back({{"type", "user"}, {"path", input.user_ns}});
   const std::pair<const char*, const std::string&> joined[] = {
       {"network", input.network_ns}, {"ipc", input.ipc_ns}, {"uts", input.uts_ns}};
   for (const auto& [type, path] : joined) {
@@ -30,6 +31,10 @@ nlohmann::json Namespaces(const SpecInput& input) {
   const bool privileged = input.config.linux().security_context().privileged();
   if (input.host.cgroup.version == 2 && !privileged) namespaces.push_back({{"type", "cgroup"}});
   return namespaces;
+}
+
+nlohmann::json MappingJson(const IdRange& range) {
+  return nlohmann::json::array({{{"containerID", 0}, {"hostID", range.host}, {"size", range.count}}});
 }
 
 absl::StatusOr<nlohmann::json> PathList(const google::protobuf::RepeatedPtrField<std::string>& paths,
@@ -67,6 +72,10 @@ void AddDevices(const SpecInput& input, nlohmann::json& linux_part) {
 absl::StatusOr<nlohmann::json> LinuxJson(const SpecInput& input) {
   const auto& security = input.config.linux().security_context();
   nlohmann::json linux_part = {{"namespaces", Namespaces(input)}, {"cgroupsPath", input.cgroups_path}};
+  if (input.ids) {
+    linux_part["uidMappings"] = MappingJson(input.ids->uids);
+    linux_part["gidMappings"] = MappingJson(input.ids->gids);
+  }
   ASSIGN_OR_RETURN(linux_part["resources"], ResourcesJson(input.config.linux().resources(), input.host.cgroup));
   AddDevices(input, linux_part);
   if (!security.privileged()) {
@@ -101,6 +110,10 @@ absl::Status CheckInput(const SpecInput& input) {
   if (input.pid_mode == PidMode::kPath && input.pid_ns.empty()) {
     return absl::InternalError("runtime spec: a PID namespace to join without its path");
   }
+  if (input.user_ns.empty() != !input.ids.has_value()) {
+    return absl::InternalError("runtime spec: a user namespace without its maps, or maps without it");
+  }
+  if (input.ids) RETURN_IF_ERROR(CheckUserIsMapped(input.user, *input.ids));
   return CheckAbsolutePath(input.rootfs, "rootfs");
 }
 

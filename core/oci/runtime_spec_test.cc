@@ -72,6 +72,12 @@ SpecInput ReadInput(const Case& c, absl::Status* status) {
   input.ipc_ns = namespaces.String("ipc");
   input.uts_ns = namespaces.String("uts");
   input.pid_ns = namespaces.String("pid");
+  input.user_ns = namespaces.String("user");
+  if (!input.user_ns.empty()) {
+    const JsonReader ids = reader.Object("ids");
+    const IdRange range{static_cast<uint32_t>(ids.Uint("host")), static_cast<uint32_t>(ids.Uint("count"))};
+    input.ids = IdMaps{range, range};
+  }
   if (!input.pid_ns.empty()) input.pid_mode = input.pid_ns == "host" ? PidMode::kHost : PidMode::kPath;
   input.hostname_file = reader.String("hostname_file");
   input.hosts_file = reader.String("hosts_file");
@@ -121,7 +127,7 @@ TEST(RuntimeSpec, Golden) {
     ASSERT_TRUE(expected.ok()) << expected.status();
     EXPECT_EQ(*spec, *expected) << nlohmann::json::diff(*expected, *spec).dump(2);
   }
-  EXPECT_GE(cases, 5);
+  EXPECT_GE(cases, 8);
 }
 
 // Values may be any bytes, JSON may not.
@@ -178,6 +184,22 @@ TEST_F(BadSpec, SaysWhatIsWrong) {
   apparmor->set_profile_type(runtime::v1::SecurityProfile::Localhost);
   apparmor->set_localhost_ref("localhost/p");
   EXPECT_THAT(Error(absl::StatusCode::kFailedPrecondition), HasSubstr("AppArmor profile p"));
+}
+
+TEST(RuntimeSpec, AUserNamespaceMapsEveryIdOfTheProcess) {
+  runtime::v1::ContainerConfig config;
+  config.add_command("/x");
+  const runtime::v1::PodSandboxConfig pod;
+  SpecInput input{.config = config, .pod = pod};
+  input.rootfs = "/r";
+  input.user_ns = "/run/berth/ns/p/user";
+  EXPECT_EQ(BuildSpec(input).status().code(), absl::StatusCode::kInternal) << "no maps";
+  input.ids = IdMaps{{1000, 5}, {1000, 5}};
+  const auto spec = BuildSpec(input);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->dump().find("gid=5"), std::string::npos) << "that group is not mapped";
+  input.user.uid = 5;
+  EXPECT_EQ(BuildSpec(input).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(BadSpec, Variables) {

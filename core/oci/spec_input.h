@@ -3,12 +3,14 @@
 #define BERTH_CORE_OCI_SPEC_INPUT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/oci/host_inputs.h"
 #include "core/oci/image_spec.h"
 #include "core/oci/user.h"
+#include "core/oci/user_namespace.h"
 #include "core/oci/volume_mount.h"
 #include "proto/cri/v1/api.pb.h"
 
@@ -31,12 +33,15 @@ struct SpecInput {
   // Namespaces to join, as paths; "" stays in the executor's own. Mounts (and cgroups on v2) are always new.
   std::string network_ns, ipc_ns, uts_ns;
   PidMode pid_mode = PidMode::kNew;
-  std::string pid_ns;  // of kPath
+  std::string pid_ns;   // of kPath
+  std::string user_ns;  // "" the node's; else `ids` are its maps
+  std::optional<IdMaps> ids;
 
   // The pod's files on the host; "" is not mounted. A mount of the configuration at the same place wins.
   std::string hostname_file, hosts_file, resolv_conf_file;
-  std::string shm;       // directory mounted at /dev/shm
-  std::string hostname;  // $HOSTNAME; "" none
+  std::vector<std::string> pod_file_options;  // further ones, of the mounts of these three
+  std::string shm;                            // directory mounted at /dev/shm
+  std::string hostname;                       // $HOSTNAME; "" none
 
   std::vector<VolumeMount> volumes;  // config.mounts, resolved, in their order
 };

@@ -46,9 +46,6 @@ absl::Status CheckPlace(const runtime::v1::Mount& mount) {
   if (!runtime::v1::MountPropagation_IsValid(mount.propagation())) {
     return absl::InvalidArgumentError(absl::StrCat("unknown propagation ", mount.propagation()));
   }
-  if (mount.uidmappings_size() > 0 || mount.gidmappings_size() > 0) {
-    return absl::UnimplementedError("id-mapped mounts are not supported");
-  }
   for (const std::string& option : mount.mount_options()) {
     if (!IsAllowed(option)) {
       return absl::InvalidArgumentError(
@@ -86,6 +83,7 @@ absl::StatusOr<VolumeMount> CheckVolumeMount(const runtime::v1::Mount& mount, co
   volume.destination = Normalise(mount.container_path());
   volume.read_only = mount.readonly();
   volume.recursive_read_only = mount.recursive_read_only();
+  volume.id_mapped = mount.uidmappings_size() > 0 || mount.gidmappings_size() > 0;
   volume.propagation = mount.propagation();
   volume.options = {mount.mount_options().begin(), mount.mount_options().end()};
   return volume;

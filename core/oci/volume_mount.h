@@ -16,13 +16,14 @@ struct VolumeMount {
   std::string destination;  // absolute, in the container
   bool read_only = false;
   bool recursive_read_only = false;  // the executor must have the feature
+  bool id_mapped = false;            // by the pod's user namespace
   runtime::v1::MountPropagation propagation = runtime::v1::PROPAGATION_PRIVATE;
   std::vector<std::string> options;  // further bind options: noexec, nodev, nosuid ...
 };
 
 // What can be said of a mount before anything is made for it: its place, propagation and options, and that
 // recursive_read_only stands beside readonly and private propagation (its errors begin with RROUnsupported, as the
-// kubelet knows it). Id mappings are kUnimplemented.
+// kubelet knows it).
 absl::Status CheckMountFields(const runtime::v1::Mount& mount);
 
 // The same of a mount that is a bind of `source` (host_path with its links resolved, or a mounted image).

@@ -16,6 +16,12 @@ struct Handler {
   OciExecutor* executor = nullptr;
   std::string snapshotter_name;
   Snapshotter* snapshotter = nullptr;
+
+  // Pods with a user namespace: the rootfs is id-mapped by the snapshotter with the pod's supervisor, which has to be
+  // the one that mounts. What the executor itself can map does not matter.
+  bool user_namespaces() const {
+    return (executor->capabilities() & kSupervised) != 0 && (snapshotter->capabilities() & kIdMapped) != 0;
+  }
 };
 
 struct Handlers {

@@ -2,11 +2,14 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/oci/user_namespace.h"
 
 namespace berth {
 namespace {
@@ -83,8 +86,14 @@ absl::Status CheckNamespaces(const runtime::v1::NamespaceOption& options) {
       options.pid() != NamespaceMode::CONTAINER) {
     return absl::InvalidArgumentError("namespace_options.pid of a pod is POD, CONTAINER or NODE");
   }
-  if (options.has_userns_options() && options.userns_options().mode() != NamespaceMode::NODE) {
-    return absl::UnimplementedError("user namespaces of pods are not served yet; set hostUsers: true");
+  ASSIGN_OR_RETURN(const std::optional<oci::IdMaps> ids, oci::IdMapsOf(options));
+  if (!ids) return absl::OkStatus();
+  // The node's namespaces are owned by its user namespace: the pod's root may not even mount their file systems.
+  if (options.pid() == NamespaceMode::NODE || options.ipc() == NamespaceMode::NODE) {
+    return absl::InvalidArgumentError("a pod with a user namespace has its own PID and IPC namespaces");
+  }
+  if (options.network() == NamespaceMode::NODE) {
+    return absl::UnimplementedError("a pod with a user namespace in the node's network is not served yet");
   }
   return absl::OkStatus();
 }
@@ -138,7 +147,8 @@ PodPaths::PodPaths(const std::string& state, const std::string& id)
       resolv_conf(directory + "/resolv.conf"),
       hosts(directory + "/hosts"),
       hostname(directory + "/hostname"),
-      netns("/run/netns/berth-" + id) {}
+      netns("/run/netns/berth-" + id),
+      user_ns(absl::StrCat(state, "/ns/", id, "/user")) {}
 
 PodSpec MakePodSpec(const std::string& id, const PodSandboxConfig& config, const PodPaths& paths, uint64_t shm_bytes) {
   const runtime::v1::NamespaceOption& options = config.linux().security_context().namespace_options();
@@ -150,10 +160,19 @@ PodSpec MakePodSpec(const std::string& id, const PodSandboxConfig& config, const
   spec.new_ipc = options.ipc() == NamespaceMode::POD;
   spec.shared_pid = options.pid() == NamespaceMode::POD;
   if (spec.new_uts) spec.hostname = config.hostname();
+  const auto ids = oci::IdMapsOf(options);
+  uint32_t last_group = 2147483647;  // the kernel takes no more
+  if (ids.ok() && ids->has_value()) {
+    spec.user_ns_path = paths.user_ns;
+    spec.uid_map = {{0, (*ids)->uids.host, (*ids)->uids.count}};
+    spec.gid_map = {{0, (*ids)->gids.host, (*ids)->gids.count}};
+    last_group = std::min(last_group, (*ids)->gids.count - 1);
+  }
   if (spec.new_network) {
     spec.netns_pin = paths.netns;
     // As containerd does since 2.0: unprivileged containers may bind low ports and ping inside their own network.
-    spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "0"}, {"net.ipv4.ping_group_range", "0 2147483647"}};
+    spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "0"},
+                    {"net.ipv4.ping_group_range", absl::StrCat("0 ", last_group)}};
   }
   if (spec.new_ipc) {
     spec.shm_path = paths.shm;

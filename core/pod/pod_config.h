@@ -18,10 +18,11 @@ std::string PodNameKey(const runtime::v1::PodSandboxMetadata& metadata);
 
 bool UsesHostNetwork(const runtime::v1::PodSandboxConfig& config);
 
-// Where a pod keeps things: all below STATE/pods/ID, but for the netns pin, which CNI plugins look for in /run/netns.
+// Where a pod keeps things: all below STATE/pods/ID, but for the netns pin, which CNI plugins look for in /run/netns,
+// and the user namespace's at STATE/ns/ID/user.
 struct PodPaths {
   PodPaths(const std::string& state, const std::string& id);
-  std::string directory, shm, resolv_conf, hosts, hostname, netns;
+  std::string directory, shm, resolv_conf, hosts, hostname, netns, user_ns;
 };
 
 // What the pod's supervisor is started with.

@@ -61,11 +61,38 @@ TEST(CheckPodConfigTest, NamesWhatIsWrong) {
       "network of a pod");
 }
 
-TEST(CheckPodConfigTest, UserNamespacesAreRefusedNotIgnored) {
+void AddUserNamespace(PodSandboxConfig& config) {
+  auto* options = config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+  for (auto* line : {options->mutable_userns_options()->add_uids(), options->mutable_userns_options()->add_gids()}) {
+    line->set_host_id(100000);
+    line->set_length(65536);
+  }
+}
+
+TEST(CheckPodConfigTest, UserNamespaces) {
   PodSandboxConfig config = Minimal();
-  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->mutable_userns_options()->set_mode(
-      NamespaceMode::POD);
+  AddUserNamespace(config);
+  EXPECT_TRUE(CheckPodConfig(config).ok()) << CheckPodConfig(config);
+  auto* options = config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+  options->set_network(NamespaceMode::NODE);
   EXPECT_EQ(CheckPodConfig(config).code(), absl::StatusCode::kUnimplemented);
+  options->set_pid(NamespaceMode::NODE);
+  EXPECT_EQ(CheckPodConfig(config).code(), absl::StatusCode::kInvalidArgument);
+  options->set_pid(NamespaceMode::POD);
+  options->mutable_userns_options()->set_mode(NamespaceMode::CONTAINER);
+  EXPECT_EQ(CheckPodConfig(config).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(MakePodSpecTest, AUserNamespaceHasAPlaceAndItsMaps) {
+  PodSandboxConfig config = Minimal();
+  EXPECT_EQ(MakePodSpec("abc", config, PodPaths("/run/berth", "abc"), 1 << 20).user_ns_path, "");
+  AddUserNamespace(config);
+  const PodSpec spec = MakePodSpec("abc", config, PodPaths("/run/berth", "abc"), 1 << 20);
+  EXPECT_EQ(spec.user_ns_path, "/run/berth/ns/abc/user");
+  ASSERT_EQ(spec.uid_map.size(), 1u);
+  EXPECT_EQ(spec.uid_map[0].host, 100000u);
+  EXPECT_EQ(spec.gid_map[0].count, 65536u);
+  EXPECT_THAT(spec.sysctls, Contains(Pair("net.ipv4.ping_group_range", "0 65535"))) << "others have no number inside";
 }
 
 TEST(PodNameKeyTest, PartsCannotRunIntoEachOther) {

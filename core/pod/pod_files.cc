@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/failpoint.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/oci/user_namespace.h"
 
 namespace berth {
 namespace {
@@ -15,6 +18,13 @@ absl::StatusOr<std::string> HostFile(const std::string& path) {
   auto text = ReadFile(path, 1 << 20);
   if (absl::IsNotFound(text.status())) return std::string();
   return text;
+}
+
+// They belong to the pod's root, as the kubelet's own hosts file does.
+absl::Status WriteFor(const std::optional<oci::IdMaps>& ids, const std::string& path, const std::string& text) {
+  RETURN_IF_ERROR(WriteFileAtomic(path, text, 0644, Durability::kVolatile));
+  if (!ids || chown(path.c_str(), ids->uids.host, ids->gids.host) == 0) return absl::OkStatus();
+  return ErrnoStatus("chown " + path);
 }
 
 std::string HostName(const runtime::v1::PodSandboxConfig& config) {
@@ -41,9 +51,11 @@ absl::Status WritePodFiles(const PodPaths& paths, const runtime::v1::PodSandboxC
     ASSIGN_OR_RETURN(resolv_conf, HostFile("/etc/resolv.conf"));
   }
   ASSIGN_OR_RETURN(const std::string hosts, HostFile("/etc/hosts"));
-  RETURN_IF_ERROR(WriteFileAtomic(paths.resolv_conf, resolv_conf, 0644, Durability::kVolatile));
-  RETURN_IF_ERROR(WriteFileAtomic(paths.hosts, hosts, 0644, Durability::kVolatile));
-  return WriteFileAtomic(paths.hostname, HostName(config) + "\n", 0644, Durability::kVolatile);
+  ASSIGN_OR_RETURN(const std::optional<oci::IdMaps> ids,
+                   oci::IdMapsOf(config.linux().security_context().namespace_options()));
+  RETURN_IF_ERROR(WriteFor(ids, paths.resolv_conf, resolv_conf));
+  RETURN_IF_ERROR(WriteFor(ids, paths.hosts, hosts));
+  return WriteFor(ids, paths.hostname, HostName(config) + "\n");
 }
 
 }  // namespace berth

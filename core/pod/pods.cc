@@ -74,6 +74,12 @@ void Pods::Run(const runtime::v1::PodSandboxConfig& config, const std::string& r
   auto cgroup =
       PodCgroup(env_.config->runtime.cgroup_driver, config.linux().cgroup_parent(), env_.config->pod.cgroup_parent);
   if (!cgroup.ok()) return done(Annotate(cgroup.status(), "run pod sandbox"));
+  const PodSpec spec = MakePodSpec("", config, PodPaths("", ""), 0);
+  if (!spec.user_ns_path.empty() && !handler->user_namespaces()) {
+    return done(absl::FailedPreconditionError(
+        absl::StrCat("run pod sandbox: the runtime handler \"", handler->name, "\" with the snapshotter ",
+                     handler->snapshotter_name, " has no user namespaces on this node; set hostUsers: true")));
+  }
   PodView view;
   view.record.set_id(env_.ids->New());
   view.record.set_runtime_handler(runtime_handler);

@@ -252,6 +252,8 @@ wire::LaunchSpec ToWire(const PodSpec& spec, const std::string& program) {
   m.shared_pid = spec.shared_pid;
   m.shm_size = spec.shm_size;
   for (const auto& [name, value] : spec.sysctls) m.sysctls.push_back({name, value});
+  for (const IdMapping& line : spec.uid_map) m.uid_map.push_back({line.inside, line.host, line.count});
+  for (const IdMapping& line : spec.gid_map) m.gid_map.push_back({line.inside, line.host, line.count});
   return m;
 }
 
@@ -281,9 +283,13 @@ absl::Status Unpin(const std::string& path, bool directory) {
 }  // namespace
 
 absl::Status ReleasePins(const PodSpec& spec) {
-  absl::Status network = Unpin(spec.netns_pin, false);
-  absl::Status shm = Unpin(spec.shm_path, true);
-  return network.ok() ? shm : network;
+  absl::Status first = Unpin(spec.netns_pin, false);
+  first.Update(Unpin(spec.shm_path, true));
+  first.Update(Unpin(spec.user_ns_path, false));
+  if (spec.user_ns_path.empty()) return first;
+  const std::string directory = spec.user_ns_path.substr(0, spec.user_ns_path.rfind('/'));
+  if (rmdir(directory.c_str()) != 0 && errno != ENOENT) first.Update(ErrnoStatus("rmdir " + directory));
+  return first;
 }
 
 std::string Supervisor::NsPath(const char* kind) const { return absl::StrCat("/proc/", pid(), "/ns/", kind); }

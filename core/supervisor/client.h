@@ -34,15 +34,19 @@ struct PodSpec {
   std::string hostname;                                        // set when new_uts
   // "net.ipv4.ip_forward" -> "1". Only what belongs to a namespace the pod owns; anything else is kInvalidArgument.
   std::vector<std::pair<std::string, std::string>> sysctls;
-  std::string user_ns_path;  // user namespace (/run/berth/ns/ID/user) that is to own the new ones; "" none
-  bool shared_pid = false;   // start the hardened init of a pid namespace that containers join by pid_ns_path()
-  std::string netns_pin;     // /run/netns/berth-ID: the network namespace is bind-mounted there; "" none
-  std::string shm_path;      // directory (made if missing) where the pod's /dev/shm tmpfs is mounted; "" none
+  // A user namespace of these maps, made and bind-mounted at user_ns_path (/run/berth/ns/ID/user, in a directory of its
+  // own), owns the new ones. "" and no maps: the daemon's own.
+  std::string user_ns_path;
+  std::vector<IdMapping> uid_map, gid_map;
+  bool shared_pid = false;  // start the hardened init of a pid namespace that containers join by pid_ns_path()
+  std::string netns_pin;    // /run/netns/berth-ID: the network namespace is bind-mounted there; "" none
+  std::string shm_path;     // directory (made if missing) where the pod's /dev/shm tmpfs is mounted; "" none
   uint64_t shm_size = 64 << 20;
 };
 
-// Undoes what outlives a supervisor: unmounts (MNT_DETACH) and removes netns_pin and shm_path. The supervisor never
-// does this itself once it runs: teardown of the network needs the pin after it ended. Idempotent; OK for what is gone.
+// Undoes what outlives a supervisor: unmounts (MNT_DETACH) and removes netns_pin, shm_path and user_ns_path. The
+// supervisor never does this itself once it runs: teardown of the network needs the pin after it ended. Idempotent; OK
+// for what is gone.
 absl::Status ReleasePins(const PodSpec& spec);
 
 // Standard streams of a container and its CRI log (CHECKLIST: kubelet's log format).
@@ -59,6 +63,9 @@ struct ContainerPrepare {
   // Mounted in order in a mount namespace that nobody else sees. Options as in fstab, bind, rbind and propagation flags
   // included ("ro" on a bind is applied by a remount). The option `x-berth.cwd=/DIR` names the directory that relative
   // paths in the others (overlay's lowerdir=1/fs:2/fs) start from; it is not handed to the kernel.
+  // In a pod with a user namespace `x-berth.idmap` maps a bind by it, and `x-berth.idmap=/DIR` the tree at DIR, in
+  // which the cwd is, for what is mounted from there. With `x-berth.beside` the target is in the directory that holds
+  // rootfs.
   std::vector<RootfsMount> mounts;
   // A volume of the container has Bidirectional propagation: the clone stays a peer of the daemon's mounts, and only
   // the mount that holds the bundle is made private. Otherwise everything is made rslave.

@@ -208,37 +208,11 @@ TEST_F(PodTest, SharedInitShowsNothingOfTheHost) {
   EXPECT_EQ(std::count(mountinfo.begin(), mountinfo.end(), '\n'), 1) << mountinfo;
 }
 
-// A user namespace as the daemon makes one for a pod: mapped, and kept by a bind-mounted file.
-bool MakeUserNs(const std::string& path) {
-  int ready[2], go[2];
-  if (pipe(ready) != 0 || pipe(go) != 0) return false;
-  pid_t child = fork();
-  if (child == 0) {
-    char byte = unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
-    (void)!write(ready[1], &byte, 1);
-    (void)!read(go[0], &byte, 1);
-    _exit(0);
-  }
-  char byte = 0;
-  (void)!read(ready[0], &byte, 1);
-  std::string proc = absl::StrCat("/proc/", child);
-  auto write_map = [&](const char* file) {
-    auto fd = OpenFile(absl::StrCat(proc, file), O_WRONLY);
-    return fd.ok() && WriteAll(fd->get(), "0 200000 65536").ok();
-  };
-  bool made = byte == 1 && write_map("/uid_map") && write_map("/gid_map") &&
-              WriteFileAtomic(path, "", 0600, Durability::kVolatile).ok() &&
-              mount(absl::StrCat(proc, "/ns/user").c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == 0;
-  (void)!write(go[1], &byte, 1);
-  waitpid(child, nullptr, 0);
-  for (int fd : {ready[0], ready[1], go[0], go[1]}) close(fd);
-  return made;
-}
-
 TEST_F(PodTest, UserNamespaceOwnsThePod) {
   PodSpec spec = Spec();
-  spec.user_ns_path = Path("user");
-  if (!MakeUserNs(spec.user_ns_path)) GTEST_SKIP() << "no user namespaces here";
+  spec.user_ns_path = Path("ns/user");
+  spec.uid_map = spec.gid_map = {{0, 200000, 65536}};
+  spec.shm_path = Path("shm");
   spec.netns_pin = "/run/netns/berth-pod1";
   spec.shared_pid = true;
   spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "7"}};
@@ -261,7 +235,29 @@ TEST_F(PodTest, UserNamespaceOwnsThePod) {
   EXPECT_TRUE(
       absl::StrContains(ReadText(absl::StrCat("/proc/", supervisor_->init_pid(), "/status")), "Uid:\t265535\t265535"));
   EXPECT_TRUE(ListDir(absl::StrCat("/proc/", supervisor_->init_pid(), "/root"))->empty());
-  umount2(spec.user_ns_path.c_str(), MNT_DETACH);
+  EXPECT_EQ(Output({"/usr/bin/nsenter", absl::StrCat("--user=", spec.user_ns_path), "cat", "/proc/self/uid_map"}),
+            "         0     200000      65536\n");
+  struct stat shm;
+  ASSERT_EQ(stat(spec.shm_path.c_str(), &shm), 0);
+  EXPECT_EQ(shm.st_uid, 200000u);
+  ASSERT_TRUE(supervisor_->Shutdown(Within(5)).ok());
+  ASSERT_TRUE(ReleasePins(spec).ok());
+  EXPECT_TRUE(ReleasePins(spec).ok()) << "again";
+  EXPECT_NE(access(Path("ns").c_str(), F_OK), 0);
+}
+
+TEST_F(PodTest, AUserNamespaceHasMapsAndAPlace) {
+  PodSpec spec = Spec();
+  const auto launch_error = [&](const PodSpec& with) {
+    return Supervisor::Launch(loop_.get(), program_, with, &events_, Within(10)).status();
+  };
+  spec.user_ns_path = Path("ns/user");
+  EXPECT_EQ(launch_error(spec).code(), absl::StatusCode::kInvalidArgument);
+  spec.uid_map = spec.gid_map = {{0, 200000, 65536}, {5, 300000, 10}};  // overlapping
+  EXPECT_EQ(launch_error(spec).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(access(Path("ns").c_str(), F_OK), 0) << "left behind";
+  spec.user_ns_path.clear();
+  EXPECT_EQ(launch_error(spec).code(), absl::StatusCode::kInvalidArgument);
 }
 
 // What processes of the pod see through /proc/1, with the capabilities of an ordinary container and with

@@ -7,8 +7,10 @@ namespace {
 
 constexpr size_t kMaxKey = 32;
 
-sdk::Mount Bind(std::string source, bool read_only) {
-  return sdk::Mount{"bind", std::move(source), "", {"bind", read_only ? "ro" : "rw"}};
+sdk::Mount Bind(std::string source, bool read_only, bool id_mapped) {
+  sdk::Mount mount{"bind", std::move(source), "", {"bind", read_only ? "ro" : "rw"}};
+  if (id_mapped) mount.options.push_back("x-berth.idmap");
+  return mount;
 }
 
 size_t OptionBytes(const std::vector<std::string>& options) {
@@ -35,10 +37,11 @@ sdk::Status CheckKey(std::string_view key) {
 sdk::Result<std::vector<sdk::Mount>> RootfsMounts(const std::string& root, const sdk::SnapshotRequest& request) {
   const std::string active = "/active/" + request.key + "/fs";
   const bool writable = request.kind == sdk::SnapshotKind::kContainer;
+  const bool id_mapped = !request.uid_map.empty() || !request.gid_map.empty();
   // overlayfs wants at least one lower layer below an upper one, and two without.
-  if (request.parents.empty()) return std::vector<sdk::Mount>{Bind(root + active, !writable)};
+  if (request.parents.empty()) return std::vector<sdk::Mount>{Bind(root + active, !writable, id_mapped)};
   if (!writable && request.parents.size() == 1) {
-    return std::vector<sdk::Mount>{Bind(root + "/layers/" + request.parents[0] + "/fs", true)};
+    return std::vector<sdk::Mount>{Bind(root + "/layers/" + request.parents[0] + "/fs", true, id_mapped)};
   }
   // Off whatever the kernel's defaults are: with them the trees could not be moved, nor read by anything but overlayfs.
   std::vector<std::string> options = {"index=off", "redirect_dir=off", "metacopy=off", LowerDirs(request.parents)};
@@ -53,6 +56,8 @@ sdk::Result<std::vector<sdk::Mount>> RootfsMounts(const std::string& root, const
   }
   if (!writable) options.push_back("ro");
   options.push_back("x-berth.cwd=" + root + "/layers");
+  // Layers and what is written above them: on disk every container's root is 0.
+  if (id_mapped) options.push_back("x-berth.idmap=" + root);
   return std::vector<sdk::Mount>{sdk::Mount{"overlay", "overlay", "", std::move(options)}};
 }
 

@@ -53,6 +53,14 @@ TEST(Layout, WhatNeedsNoOverlayIsABind) {
   EXPECT_EQ((*container)[0].options, (Options{"bind", "rw"}));
 }
 
+TEST(Layout, IdMapsAreTheMountersToMake) {
+  auto request = Request(sdk::SnapshotKind::kContainer, {"2", "1"});
+  request.uid_map = request.gid_map = {{0, 100000, 65536}};
+  EXPECT_EQ((*RootfsMounts("/r", request))[0].options.back(), "x-berth.idmap=/r");
+  request.parents.clear();
+  EXPECT_EQ((*RootfsMounts("/r", request))[0].options, (Options{"bind", "rw", "x-berth.idmap"}));
+}
+
 TEST(Layout, TooManyLayersAreRefused) {
   const auto long_keys = Request(sdk::SnapshotKind::kContainer, std::vector<std::string>(127, std::string(32, 'k')));
   EXPECT_EQ(RootfsMounts("/r", long_keys).status().code(), sdk::Code::kFailedPrecondition);

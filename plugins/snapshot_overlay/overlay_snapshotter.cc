@@ -134,7 +134,13 @@ sdk::Status OverlaySnapshotter::CheckParents(const std::vector<std::string>& par
 sdk::Status OverlaySnapshotter::CheckRequest(const sdk::SnapshotRequest& request) const {
   BERTH_RETURN_IF_ERROR(CheckKey(request.key));
   if (!request.uid_map.empty() || !request.gid_map.empty()) {
-    return sdk::FailedPrecondition("snapshot " + request.key + ": snapshot_overlay has no id-mapped snapshots yet");
+    if (!KernelMapsLayers()) {
+      return sdk::FailedPrecondition("snapshot " + request.key +
+                                     ": id-mapped overlays need Linux 5.19 or newer; this is an older one");
+    }
+    if (request.kind == sdk::SnapshotKind::kLayer) {
+      return sdk::InvalidArgument("snapshot " + request.key + ": layers are kept without id maps");
+    }
   }
   if (request.quota_bytes != 0) {
     return sdk::FailedPrecondition("snapshot " + request.key + ": snapshot_overlay has no quotas");

@@ -7,6 +7,7 @@
 
 #include "berth/sdk/snapshotter.h"
 #include "plugins/snapshot_overlay/overlay_snapshotter.h"
+#include "plugins/snapshot_overlay/probe.h"
 
 namespace berth::snapshot_overlay {
 namespace {
@@ -20,7 +21,9 @@ class Plugin : public sdk::Snapshotter {
     snapshots_ = *std::move(opened);
   }
 
-  uint64_t capabilities() const override { return sdk::kParentAtCommit; }
+  uint64_t capabilities() const override {
+    return sdk::kParentAtCommit | (KernelMapsLayers() ? uint64_t{sdk::kIdMapped} : 0);
+  }
   std::string root() const override { return snapshots_->root(); }
 
   sdk::Result<sdk::PreparedSnapshot> Prepare(const sdk::Call&, const sdk::SnapshotRequest& request) override {

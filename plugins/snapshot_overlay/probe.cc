@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "berth/sdk/unique_fd.h"
 
@@ -77,6 +79,13 @@ sdk::Result<sdk::UniqueFd> MountDetached(int context, const std::string& directo
 }
 
 }  // namespace
+
+bool KernelMapsLayers() {
+  utsname name{};
+  int major = 0, minor = 0;
+  if (uname(&name) != 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
+  return major > 5 || (major == 5 && minor >= 19);
+}
 
 sdk::Status ProbeOverlay(const std::string& directory) {
   BERTH_ASSIGN_OR_RETURN(const sdk::UniqueFd context, OpenOverlay());

@@ -13,6 +13,10 @@ namespace berth::snapshot_overlay {
 // kernel's overlayfs, CAP_SYS_ADMIN, or what the file system below has to do for an upper layer.
 sdk::Status ProbeOverlay(const std::string& directory);
 
+// Whether overlayfs takes id-mapped layers here: Linux 5.19. The file system below has to allow id-mapped mounts too,
+// which the kernel says when one is made.
+bool KernelMapsLayers();
+
 }  // namespace berth::snapshot_overlay
 
 #endif  // BERTH_PLUGINS_SNAPSHOT_OVERLAY_PROBE_H_

@@ -10,6 +10,7 @@
 
 #include "core/supervisor/program/namespaces.h"
 #include "core/supervisor/program/pod_init.h"
+#include "core/supervisor/program/user_namespace.h"
 
 namespace berth::supervisor {
 namespace {
@@ -87,9 +88,10 @@ Error SetUpPod(wire::LaunchSpec spec, std::unique_ptr<Pod>* pod) {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Errno("become a subreaper");
   BERTH_TRY(OpenDirectory(spec.directory, &parts.directory, &parts.exits));
   undo.Directory();
+  undo.Pins();
+  BERTH_TRY(PinUserNamespace(spec));
   BERTH_TRY(EnterNamespaces(spec));
   BERTH_TRY(MakePins(spec));
-  undo.Pins();
   if (spec.shared_pid) BERTH_TRY(StartPodInit(spec.user_ns_path, &parts.init_pid));
   undo.Init(parts.init_pid);
   parts.spec = std::move(spec);

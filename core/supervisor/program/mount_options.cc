@@ -59,7 +59,7 @@ const Flag* Find(const Flag (&table)[N], std::string_view name) {
   return nullptr;
 }
 
-constexpr std::string_view kCwd = "x-berth.cwd=";
+constexpr std::string_view kCwd = "x-berth.cwd=", kIdMapRoot = "x-berth.idmap=";
 
 Error ParseOne(const std::string& option, MountOptions* parsed) {
   if (const Flag* flag = Find(kFlags, option)) {
@@ -74,6 +74,13 @@ Error ParseOne(const std::string& option, MountOptions* parsed) {
   } else if (std::string_view(option).substr(0, kCwd.size()) == kCwd) {
     parsed->cwd = option.substr(kCwd.size());
     if (!IsCleanPath(parsed->cwd)) return Fail(wire::kInvalidArgument, "x-berth.cwd is not a clean path");
+  } else if (std::string_view(option).substr(0, kIdMapRoot.size()) == kIdMapRoot) {
+    parsed->id_map_root = option.substr(kIdMapRoot.size());
+    if (!IsCleanPath(parsed->id_map_root)) return Fail(wire::kInvalidArgument, "x-berth.idmap is not a clean path");
+  } else if (option == "x-berth.idmap") {
+    parsed->id_mapped = true;
+  } else if (option == "x-berth.beside") {
+    parsed->beside = true;
   } else if (std::string_view(option).substr(0, 2) != "x-") {  // mount(8): x-* are comments
     if (!parsed->data.empty()) parsed->data += ',';
     parsed->data += option;
@@ -88,6 +95,12 @@ Error ParseMountOptions(const std::vector<std::string>& options, MountOptions* p
   for (const std::string& option : options) {
     if (option.find('\0') != std::string::npos) return Fail(wire::kInvalidArgument, "a mount option has a NUL");
     BERTH_TRY(ParseOne(option, parsed));
+  }
+  bool bind = (parsed->flags & MS_BIND) != 0;
+  if (parsed->id_mapped && !bind) return Fail(wire::kInvalidArgument, "x-berth.idmap without a directory is for binds");
+  if (!parsed->id_map_root.empty() &&
+      (bind || (parsed->cwd + "/").compare(0, parsed->id_map_root.size() + 1, parsed->id_map_root + "/") != 0)) {
+    return Fail(wire::kInvalidArgument, "x-berth.idmap=DIR is for file systems whose x-berth.cwd is DIR or below it");
   }
   // The kernel copies one page and cuts off the rest without a word.
   if (parsed->data.size() >= static_cast<size_t>(sysconf(_SC_PAGESIZE))) {

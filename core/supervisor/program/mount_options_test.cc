@@ -21,6 +21,23 @@ TEST(MountOptionsTest, FlagsPropagationAndData) {
   EXPECT_EQ(o.cwd, "/snapshots");
 }
 
+TEST(MountOptionsTest, IdMapsAndPlaces) {
+  MountOptions o;
+  ASSERT_TRUE(ParseMountOptions({"rbind", "x-berth.idmap", "x-berth.beside"}, &o).ok());
+  EXPECT_TRUE(o.id_mapped && o.beside);
+  ASSERT_TRUE(ParseMountOptions({"x-berth.idmap=/s", "x-berth.cwd=/s/layers"}, &o).ok());
+  EXPECT_EQ(o.id_map_root, "/s");
+  EXPECT_FALSE(o.id_mapped || o.beside);
+  EXPECT_TRUE(ParseMountOptions({"x-berth.idmap=/s", "x-berth.cwd=/s"}, &o).ok());
+  for (const auto& bad : std::vector<std::vector<std::string>>{{"x-berth.idmap"},
+                                                               {"x-berth.idmap=/s", "x-berth.cwd=/st"},
+                                                               {"x-berth.idmap=/s"},
+                                                               {"x-berth.idmap=s", "x-berth.cwd=s"},
+                                                               {"bind", "x-berth.idmap=/s", "x-berth.cwd=/s"}}) {
+    EXPECT_FALSE(ParseMountOptions(bad, &o).ok()) << bad[0];
+  }
+}
+
 TEST(MountOptionsTest, LaterOptionsWin) {
   MountOptions o;
   ASSERT_TRUE(ParseMountOptions({"ro", "rw", "noexec", "exec"}, &o).ok());

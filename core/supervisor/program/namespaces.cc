@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/supervisor/program/user_namespace.h"
+
 namespace berth::supervisor {
 namespace {
 
@@ -136,10 +138,12 @@ Error PinNetwork(const std::string& path) {
   return Ok();
 }
 
-Error MountShm(const std::string& path, uint64_t size) {
+Error MountShm(const wire::LaunchSpec& spec) {
+  const std::string& path = spec.shm_path;
   BERTH_TRY(MakeDirs(path, 0755));
   umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  std::string options = Concat({"mode=1777,size=", Decimal(static_cast<int64_t>(size))});
+  std::string options = Concat({"mode=1777,size=", Decimal(static_cast<int64_t>(spec.shm_size)),
+                                ",uid=", Decimal(HostRoot(spec.uid_map)), ",gid=", Decimal(HostRoot(spec.gid_map))});
   if (mount("shm", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0) {
     return Errno(Concat({"mount tmpfs (", options, ") on ", path}));
   }
@@ -157,9 +161,7 @@ Error CheckSpec(const wire::LaunchSpec& spec) {
   if (!IsPin(spec.netns_pin) || !IsPin(spec.shm_path)) {
     return Fail(wire::kInvalidArgument, "netns_pin or shm_path is not a clean path");
   }
-  if (!spec.user_ns_path.empty() && !IsCleanPath(spec.user_ns_path)) {
-    return Fail(wire::kInvalidArgument, "user_ns_path is not a clean path");
-  }
+  BERTH_TRY(CheckUserNamespace(spec));
   for (const wire::Sysctl& sysctl : spec.sysctls) {
     std::string path;
     BERTH_TRY(SysctlPath(spec, sysctl.name, &path));
@@ -195,12 +197,13 @@ Error SysctlPath(const wire::LaunchSpec& spec, std::string_view name, std::strin
 Error MakePins(const wire::LaunchSpec& spec) {
   Error error;
   if (!spec.netns_pin.empty()) error = PinNetwork(spec.netns_pin);
-  if (error.ok() && !spec.shm_path.empty()) error = MountShm(spec.shm_path, spec.shm_size);
+  if (error.ok() && !spec.shm_path.empty()) error = MountShm(spec);
   if (!error.ok()) UndoPins(spec);
   return error;
 }
 
 void UndoPins(const wire::LaunchSpec& spec) {
+  UnpinUserNamespace(spec);
   if (!spec.netns_pin.empty()) {
     umount2(spec.netns_pin.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
     unlink(spec.netns_pin.c_str());

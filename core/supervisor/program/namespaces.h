@@ -20,9 +20,9 @@ Error EnterNamespaces(const wire::LaunchSpec& spec);
 // to a namespace that the pod owns.
 Error SysctlPath(const wire::LaunchSpec& spec, std::string_view name, std::string* path);
 
-// Bind-mounts the caller's network namespace on spec.netns_pin and mounts the pod's /dev/shm. What was made is undone
-// on an error; ReleasePins of the daemon undoes it later.
+// Bind-mounts the caller's network namespace on spec.netns_pin and mounts the pod's /dev/shm.
 Error MakePins(const wire::LaunchSpec& spec);
+// Undoes that and PinUserNamespace; OK for what was never made. ReleasePins of the daemon does the same later.
 void UndoPins(const wire::LaunchSpec& spec);
 
 }  // namespace berth::supervisor

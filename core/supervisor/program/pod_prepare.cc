@@ -106,8 +106,8 @@ Error Pod::MakeContainer(Waiting from, const wire::PrepareContainer& m) {
   ChildStreams child;
   BERTH_TRY(MakeStreams(m, container.get(), &child));
   Mounter& mounter = container->mounter;
-  BERTH_TRY(StartMounter(m, parts_.mount_ns.get(), child.in.get(), child.out.write.get(), child.err.write.get(),
-                         &mounter.pid, &mounter.socket));
+  BERTH_TRY(StartMounter(m, parts_.mount_ns.get(), parts_.spec, child.in.get(), child.out.write.get(),
+                         child.err.write.get(), &mounter.pid, &mounter.socket));
   mounter.waiting = from;
   mounter.deadline = DeadlineAfter(m.timeout_ns);
   StartOutputs(container.get(), std::move(child.out.read), std::move(child.err.read));

@@ -9,7 +9,8 @@
 namespace berth::supervisor {
 
 // Clones the mount namespace `mount_ns`, cuts the propagation of our mounts to it, mounts, and opens the rootfs.
-Error MountRootfs(int mount_ns, const wire::PrepareContainer& prepare, UniqueFd* rootfs);
+// `pod` names the pod's user namespace and its maps, for id-mapped mounts.
+Error MountRootfs(int mount_ns, const wire::PrepareContainer& prepare, const wire::LaunchSpec& pod, UniqueFd* rootfs);
 
 }  // namespace berth::supervisor
 

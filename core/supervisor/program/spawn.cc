@@ -47,11 +47,11 @@ void Answer(int socket, const Error& error, UniqueFd rootfs) {
 }
 
 // Descriptors: 0-2 the container's streams, 3 the socket, 4 the daemon's mount namespace.
-[[noreturn]] void MounterMain(const wire::PrepareContainer& prepare) {
+[[noreturn]] void MounterMain(const wire::PrepareContainer& prepare, const wire::LaunchSpec& pod) {
   constexpr int kSocket = 3, kMountNs = 4;
   prctl(PR_SET_NAME, "berth-mounter");
   UniqueFd rootfs;
-  Error error = MountRootfs(kMountNs, prepare, &rootfs);
+  Error error = MountRootfs(kMountNs, prepare, pod, &rootfs);
   close(kMountNs);
   Answer(kSocket, error, std::move(rootfs));
   if (!error.ok()) _exit(1);
@@ -96,8 +96,8 @@ Error Spawn(const wire::Run& run, int in, int out, int err, pid_t* pid, UniqueFd
   return Ok();
 }
 
-Error StartMounter(const wire::PrepareContainer& prepare, int mount_ns, int in, int out, int err, pid_t* pid,
-                   UniqueFd* socket) {
+Error StartMounter(const wire::PrepareContainer& prepare, int mount_ns, const wire::LaunchSpec& pod, int in, int out,
+                   int err, pid_t* pid, UniqueFd* socket) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return Errno("socketpair");
   UniqueFd ours(ends[0]), theirs(ends[1]);
@@ -108,7 +108,7 @@ Error StartMounter(const wire::PrepareContainer& prepare, int mount_ns, int in, 
     int fds[] = {in, out, err, theirs.get(), mount_ns};
     if (!PlaceDescriptors(fds, 5)) _exit(127);
     ResetSignals();
-    MounterMain(prepare);
+    MounterMain(prepare, pod);
   }
   setpgid(*pid, *pid);
   *socket = std::move(ours);

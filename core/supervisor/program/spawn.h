@@ -24,8 +24,9 @@ Error Spawn(const wire::Run& run, int in, int out, int err, pid_t* pid, UniqueFd
 
 // Starts the child that mounts a container's rootfs and waits for its command on `socket`: it answers with a kReply
 // frame that carries the rootfs or an error; a kRun frame makes it the command. It ends when the socket hangs up.
-Error StartMounter(const wire::PrepareContainer& prepare, int mount_ns, int in, int out, int err, pid_t* pid,
-                   UniqueFd* socket);
+// For `pod` see MountRootfs.
+Error StartMounter(const wire::PrepareContainer& prepare, int mount_ns, const wire::LaunchSpec& pod, int in, int out,
+                   int err, pid_t* pid, UniqueFd* socket);
 
 }  // namespace berth::supervisor
 

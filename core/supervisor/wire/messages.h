@@ -74,16 +74,27 @@ struct Sysctl {
   }
 };
 
+// Ids [inside, inside + count) of a user namespace are [host, host + count) outside.
+struct IdMapping {
+  uint32_t inside = 0, host = 0, count = 0;
+  template <class A>
+  void Fields(A& a) {
+    a(inside, host, count);
+  }
+};
+
+// Read by a program of the daemon's own build: it may change without a new version.
 struct LaunchSpec {
   uint32_t version = kVersion;
   std::string id, directory, build_id, hostname, user_ns_path, netns_pin, shm_path;
   bool new_network = false, new_ipc = false, new_uts = false, shared_pid = false;
   uint64_t shm_size = 0;
   std::vector<Sysctl> sysctls;
+  std::vector<IdMapping> uid_map, gid_map;
   template <class A>
   void Fields(A& a) {
     a(version, id, directory, build_id, hostname, user_ns_path, netns_pin, shm_path);
-    a(new_network, new_ipc, new_uts, shared_pid, shm_size, sysctls);
+    a(new_network, new_ipc, new_uts, shared_pid, shm_size, sysctls, uid_map, gid_map);
   }
 };
 
