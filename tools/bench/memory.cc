@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -11,17 +12,24 @@
 #include "core/base/file.h"
 
 namespace berth {
+namespace {
 
-uint64_t Pss(pid_t pid) {
-  const auto rollup = ReadFile(absl::StrCat("/proc/", pid, "/smaps_rollup"));
-  for (absl::string_view line : absl::StrSplit(rollup.value_or(""), '\n')) {
-    if (!absl::StartsWith(line, "Pss:")) continue;
+// The line "NAME:   123 kB" of a file of /proc, in bytes.
+uint64_t Field(const std::string& path, absl::string_view name) {
+  for (absl::string_view line : absl::StrSplit(ReadFile(path).value_or(""), '\n')) {
+    if (!absl::StartsWith(line, name)) continue;
     const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
     uint64_t kilobytes = 0;
     if (words.size() > 1 && absl::SimpleAtoi(words[1], &kilobytes)) return kilobytes << 10;
   }
   return 0;
 }
+
+}  // namespace
+
+uint64_t Pss(pid_t pid) { return Field(absl::StrCat("/proc/", pid, "/smaps_rollup"), "Pss:"); }
+
+uint64_t PeakResident(const std::string& pid) { return Field(absl::StrCat("/proc/", pid, "/status"), "VmHWM:"); }
 
 uint64_t PssOfRuntime() {
   uint64_t sum = 0;
