@@ -212,7 +212,8 @@ default_handler = "crun"
 # "systemd" where systemd runs and the kubelet has cgroupDriver: systemd. Changed while no pods run.
 cgroup_driver = "cgroupfs"
 
-# One table for each runtime handler (a RuntimeClass names it). Keys beside `executor` and `snapshotter` are the executor's.
+# One table for each runtime handler (a RuntimeClass names it). Its `snapshotter` is that of [image] unless it names another;
+# keys beside `executor` and `snapshotter` are the executor's.
 [runtime.handlers.crun]
 executor = "executor_oci"
 binary = "/usr/bin/crun"
@@ -221,7 +222,8 @@ binary = "/usr/bin/crun"
 executor = "executor_oci"
 binary = "/usr/sbin/runc"
 
-# [plugin.NAME] is the table of the plugin NAME: see the README beside each plugin.
+# [plugin.NAME] is the table of the plugin NAME: see the README beside each plugin. A snapshotter may have any name, and say
+# its plugin: [plugin.fast] with plugin = "snapshot_overlay" and root = "/fast/snapshots".
 )";
 }
 

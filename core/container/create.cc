@@ -95,7 +95,7 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
     snapshot.uid_map = {{0, ids->uids.host, ids->uids.count}};
     snapshot.gid_map = {{0, ids->gids.host, ids->gids.count}};
   }
-  ASSIGN_OR_RETURN(snapshot.parents, env_.images->ChainKeys(image->id));
+  ASSIGN_OR_RETURN(snapshot.parents, env_.images->ChainKeys(image->id, record.snapshotter()));
   ASSIGN_OR_RETURN(PreparedSnapshot prepared, handler->snapshotter->Prepare(ExecutorCall(), snapshot));
 
   RETURN_IF_ERROR(Failpoint("container.bundle.make"));

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -46,6 +48,15 @@ class PullCall : public UnaryCall {
  private:
   const UniqueFd cancelled_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
+
+// Those that a container can be made with from now on: the handler's; of every handler when the client says none, since
+// the kubelet says it only behind a feature gate.
+std::vector<std::string> SnapshottersFor(const Handlers& handlers, const std::string& handler) {
+  if (!handler.empty()) return {handlers.Find(handler)->snapshotter_name};
+  std::set<std::string> names;
+  for (const auto& [name, each] : handlers.by_name) names.insert(each.snapshotter_name);
+  return {names.begin(), names.end()};
+}
 
 ImagePullRequest PullRequestOf(const cri::PullImageRequest& request) {
   ImagePullRequest pull;
@@ -93,6 +104,13 @@ grpc::ServerUnaryReactor* CriImageService::ImageStatus(Context*, const cri::Imag
   call->Answer(CheckSpec(request->image(), "image status"), [&] {
     const ImagePtr image = env_.images->Status(request->image().image());
     if (image == nullptr) return;  // OK without an image says that there is none
+    // For this handler there is none, and it is to be pulled for it.
+    const Handler* handler = env_.handlers->Find(request->image().runtime_handler());
+    if (!request->image().runtime_handler().empty() && handler != nullptr &&
+        std::find(image->snapshotters.begin(), image->snapshotters.end(), handler->snapshotter_name) ==
+            image->snapshotters.end()) {
+      return;
+    }
     ToCri(*image, response->mutable_image());
     if (request->verbose()) (*response->mutable_info())["info"] = ImageInfo(*image);
   });
@@ -112,7 +130,9 @@ grpc::ServerUnaryReactor* CriImageService::PullImage(Context*, const cri::PullIm
     call->Answer(bad);
     return call.get();
   }
-  env_.image_pool->Add([this, call, response, pull = PullRequestOf(*request)] {
+  ImagePullRequest pull = PullRequestOf(*request);
+  pull.snapshotters = SnapshottersFor(*env_.handlers, handler);
+  env_.image_pool->Add([this, call, response, pull = std::move(pull)] {
     Call cancellable;
     cancellable.cancel_fd = call->cancel_fd();
     const auto id = env_.images->Pull(cancellable, pull);
@@ -137,13 +157,14 @@ grpc::ServerUnaryReactor* CriImageService::ImageFsInfo(Context*, const cri::Imag
                                                        cri::ImageFsInfoResponse* response) {
   auto call = UnaryCall::Start(env_.calls);
   call->Answer(absl::OkStatus(), [&] {
-    const ImageFsUsage usage = env_.images->FsInfo();
-    // One snapshotter keeps layers and what containers write: the same file system in both roles.
-    for (cri::FilesystemUsage* out : {response->add_image_filesystems(), response->add_container_filesystems()}) {
-      out->set_timestamp(usage.at_unix_ns);
-      out->mutable_fs_id()->set_mountpoint(usage.mountpoint);
-      out->mutable_used_bytes()->set_value(usage.bytes);
-      out->mutable_inodes_used()->set_value(usage.inodes);
+    // A snapshotter keeps layers and what containers write: the same file system in both roles.
+    for (const ImageFsUsage& usage : env_.images->FsInfo()) {
+      for (cri::FilesystemUsage* out : {response->add_image_filesystems(), response->add_container_filesystems()}) {
+        out->set_timestamp(usage.at_unix_ns);
+        out->mutable_fs_id()->set_mountpoint(usage.mountpoint);
+        out->mutable_used_bytes()->set_value(usage.bytes);
+        out->mutable_inodes_used()->set_value(usage.inodes);
+      }
     }
   });
   return call.get();

@@ -178,8 +178,7 @@ class ServicesTest : public testing::Test {
     exec_pool_ = std::make_unique<ThreadPool>(4);
     image_pool_ = std::make_unique<ThreadPool>(4);
     ImagesOptions options;
-    options.snapshotter_name = "fake";
-    options.snapshotter = &snapshotter_;
+    options.snapshotters["fake"] = &snapshotter_;
     options.store = store_.get();
     // A worker that never says anything.
     options.launch_worker = LaunchWorkerThread([](UniqueFd fd) {
@@ -383,6 +382,28 @@ TEST_F(ServicesTest, EmptyRequestsAreRefusedNotFatal) {
   EXPECT_FALSE(client_->ExecSync(exec).ok());
   exec.set_timeout(-1);
   EXPECT_EQ(client_->ExecSync(exec).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// The executor of these tests cannot update anything.
+TEST_F(ServicesTest, AnUpdateThatFailsIsUndone) {
+  const std::string spec = config_.state + "/bundles/" + kContainer + "/config.json";
+  const std::string before = R"({"linux":{"resources":{}},"process":{}})";
+  ASSERT_TRUE(WriteFileAtomic(spec, before, 0600, Durability::kVolatile).ok());
+  cri::UpdateContainerResourcesRequest request;
+  request.set_container_id(kContainer);
+  EXPECT_TRUE(client_->UpdateContainerResources(request).ok());
+  request.mutable_linux()->set_cpu_shares(100);
+  const absl::Status failed = client_->UpdateContainerResources(request).status();
+  EXPECT_EQ(failed.code(), absl::StatusCode::kUnimplemented) << failed;
+  EXPECT_EQ(ReadFile(spec).value_or(""), before);
+  cri::ContainerStatusRequest status;
+  status.set_container_id(kContainer);
+  EXPECT_EQ(client_->ContainerStatus(status)->status().resources().linux().cpu_shares(), 0);
+  request.mutable_linux()->set_cpu_shares(-1);
+  EXPECT_EQ(client_->UpdateContainerResources(request).status().code(), absl::StatusCode::kInvalidArgument);
+  request.set_container_id(kOther);  // it has ended
+  request.mutable_linux()->set_cpu_shares(100);
+  EXPECT_EQ(client_->UpdateContainerResources(request).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(ServicesTest, ContainersAreListedAndShown) {

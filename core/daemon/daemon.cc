@@ -147,8 +147,7 @@ absl::Status Daemon::Parts::MakeRuntime() {
   timers = std::make_unique<TimerQueue>();
 
   ImagesOptions options;
-  options.snapshotter_name = config.image.snapshotter;
-  options.snapshotter = set.snapshotters.at(config.image.snapshotter).get();
+  for (const auto& [name, snapshotter] : set.snapshotters) options.snapshotters[name] = snapshotter.get();
   options.store = store.get();
   options.root = config.root;
   options.state = config.state;

@@ -19,8 +19,18 @@ absl::StatusOr<Snapshotter*> SnapshotterFor(const Config& config, const std::str
                                             PluginSet* set) {
   if (const auto found = set->snapshotters.find(name); found != set->snapshotters.end()) return found->second.get();
   ConfigValue::Table table = TableOf(config, name);
+  // The same plugin may keep snapshots in several places, each under a name of its own.
+  std::string plugin = name;
+  if (const auto given = table.find("plugin"); given != table.end()) {
+    const std::string* text = given->second.As<std::string>();
+    if (text == nullptr || text->empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("plugin.", name, ".plugin: want the name of a plugin"));
+    }
+    plugin = *text;
+    table.erase(given);
+  }
   if (table.count("root") == 0) table["root"].value = absl::StrCat(config.root, "/snapshots/", name);
-  auto made = plugins->MakeSnapshotter(name, table);
+  auto made = plugins->MakeSnapshotter(plugin, table, name);
   if (!made.ok()) return Annotate(made.status(), absl::StrCat("snapshotter ", name));
   return (set->snapshotters[name] = *std::move(made)).get();
 }

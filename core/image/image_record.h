@@ -15,6 +15,7 @@ struct ImageRecord {
   std::vector<std::string> repo_tags;     // normalised, sorted
   std::vector<std::string> repo_digests;  // normalised, sorted
   std::vector<std::string> chain_ids;     // of its layers, base first
+  std::vector<std::string> snapshotters;  // names of those that have all of these
   std::string config;                     // image-spec config.md, JSON as it was pulled
   std::string manifest;                   // JSON as it was pulled
   std::string manifest_digest, manifest_media_type;

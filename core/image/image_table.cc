@@ -38,6 +38,8 @@ void ImageTable::Put(const state::v1::Image& row) {
   record->repo_tags = Sorted(row.tags());
   record->repo_digests = Sorted(row.digests());
   record->chain_ids.assign(row.chain_ids().begin(), row.chain_ids().end());
+  record->snapshotters.assign(row.snapshotters().begin(), row.snapshotters().end());
+  if (record->snapshotters.empty()) record->snapshotters.push_back(row.snapshotter());
   record->config = row.config();
   record->manifest = row.manifest();
   record->manifest_digest = row.manifest_digest();

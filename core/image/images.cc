@@ -1,5 +1,6 @@
 #include "core/image/images.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,7 +30,9 @@ absl::StatusOr<std::unique_ptr<Images>> Images::Open(ImagesOptions options) {
         state::v1::Layer row;
         if (!row.ParseFromArray(data.data(), static_cast<int>(data.size())))
           return absl::DataLossError(absl::StrCat("the record of layer ", key, " is damaged"));
-        if (row.snapshotter() == state->options.snapshotter_name) state->layers.Load(row);
+        if (const auto known = state->layers.find(row.snapshotter()); known != state->layers.end()) {
+          known->second.Load(row);
+        }
         return absl::OkStatus();
       }));
   RETURN_IF_ERROR(
@@ -37,12 +40,19 @@ absl::StatusOr<std::unique_ptr<Images>> Images::Open(ImagesOptions options) {
         state::v1::Image row;
         if (!row.ParseFromArray(data.data(), static_cast<int>(data.size())))
           return absl::DataLossError(absl::StrCat("the record of image ", key, " is damaged"));
-        if (row.snapshotter() != state->options.snapshotter_name) return absl::OkStatus();
-        state->layers.AddImage(ChainIdsOf(row));
+        const std::vector<std::string> snapshotters = state->KnownSnapshottersOf(row);
+        if (snapshotters.empty()) return absl::OkStatus();
+        for (const std::string& name : snapshotters) state->layers[name].AddImage(ChainIdsOf(row));
         state->table.Put(row);
         return absl::OkStatus();
       }));
   return std::unique_ptr<Images>(new Images(std::move(state)));
+}
+
+std::vector<std::string> Images::State::KnownSnapshottersOf(const state::v1::Image& row) const {
+  std::vector<std::string> names = SnapshottersOf(row);
+  std::erase_if(names, [this](const std::string& name) { return layers.count(name) == 0; });
+  return names;
 }
 
 void Images::State::Publish(EventType type, const std::string& id) {
@@ -68,27 +78,33 @@ ImagePtr Images::Status(absl::string_view image) const {
   return state_->table.Find(image);
 }
 
-absl::StatusOr<std::vector<std::string>> Images::ChainKeys(absl::string_view image_id) const {
+absl::StatusOr<std::vector<std::string>> Images::ChainKeys(absl::string_view image_id,
+                                                           const std::string& snapshotter) const {
   ImagePtr image;
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);
     image = state_->table.FindById(std::string(image_id));
   }
   if (image == nullptr) return absl::NotFoundError(absl::StrCat("image ", image_id, " is not on this node"));
-  ASSIGN_OR_RETURN(const auto rows, state_->layers.Rows(image->chain_ids));
+  const auto layers = state_->layers.find(snapshotter);
+  if (layers == state_->layers.end() ||
+      std::find(image->snapshotters.begin(), image->snapshotters.end(), snapshotter) == image->snapshotters.end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("image ", image_id, " is not unpacked for snapshotter ", snapshotter, "; pull it again"));
+  }
+  ASSIGN_OR_RETURN(const auto rows, layers->second.Rows(image->chain_ids));
   std::vector<std::string> keys;
   for (auto row = rows.rbegin(); row != rows.rend(); ++row) keys.push_back(row->snapshot_key());
   return keys;
 }
 
-ImageFsUsage Images::FsInfo() const {
-  const LayerTable::Usage total = state_->layers.Total();
-  ImageFsUsage usage;
-  usage.mountpoint = state_->options.snapshotter->root();
-  usage.bytes = total.bytes;
-  usage.inodes = total.inodes;
-  usage.at_unix_ns = UnixNanos();
-  return usage;
+std::vector<ImageFsUsage> Images::FsInfo() const {
+  std::vector<ImageFsUsage> usages;
+  for (const auto& [name, layers] : state_->layers) {
+    const LayerTable::Usage total = layers.Total();
+    usages.push_back({state_->options.snapshotters.at(name)->root(), total.bytes, total.inodes, UnixNanos()});
+  }
+  return usages;
 }
 
 }  // namespace berth

@@ -1,7 +1,8 @@
 // The node's images: pulled once, shared by all, removed when nobody uses them.
 //
 // Records live in memory; readers get immutable objects and never wait for a pull. What is on disk is described by the
-// store's images, layers and intents; the layers' trees are kept by one snapshotter.
+// store's images, layers and intents; the layers' trees are kept by snapshotters. There may be several: an image is
+// unpacked for each that its pull asks for, and has the same id and names with all of them.
 #ifndef BERTH_CORE_IMAGE_IMAGES_H_
 #define BERTH_CORE_IMAGE_IMAGES_H_
 
@@ -30,11 +31,10 @@ namespace berth {
 using oci::HostPlatform;
 
 struct ImagesOptions {
-  std::string snapshotter_name;        // as in the rows
-  Snapshotter* snapshotter = nullptr;  // outlives Images
-  Store* store = nullptr;              // outlives Images
-  EventBus* bus = nullptr;             // may be null; Topic::kImage, kCreated and kDeleted with the image's id
-  WorkerLauncher launch_worker;        // starts a pull worker: LaunchWorkerProcess() but in tests
+  std::map<std::string, Snapshotter*> snapshotters;  // by name, as in the rows; outlive Images
+  Store* store = nullptr;                            // outlives Images
+  EventBus* bus = nullptr;       // may be null; Topic::kImage, kCreated and kDeleted with the image's id
+  WorkerLauncher launch_worker;  // starts a pull worker: LaunchWorkerProcess() but in tests
   std::vector<std::string> plugin_directories;
   std::vector<RegistryInstance> registries;  // asked in this order
   std::string root = "/var/lib/berth";       // for the registry plugins: HostServices
@@ -53,6 +53,7 @@ struct ImagePullRequest {
   RegistryCredentials credentials;
   std::map<std::string, std::string> annotations;
   std::string runtime_handler;
+  std::vector<std::string> snapshotters;  // names: it is unpacked for each of them
 };
 
 struct ImageFsUsage {
@@ -76,8 +77,8 @@ class Images {
   absl::Status Recover(const Call& call, const std::set<std::string>& container_keys);
 
   // Pulls, unpacks, records; answers the image id once all of it would survive a power cut. Equal requests (reference,
-  // credentials, annotations, handler) at the same time share one pull; it is given up when the last caller has
-  // cancelled. Blocks. Errors: kInvalidArgument (reference, or a damaged or hostile image), kNotFound,
+  // credentials, annotations, handler, snapshotters) at the same time share one pull; it is given up when the last
+  // caller has cancelled. Blocks. Errors: kInvalidArgument (reference, or a damaged or hostile image), kNotFound,
   // kPermissionDenied, kResourceExhausted (disk), kUnknown with "RegistryUnavailable: ..." when no registry could be
   // reached (the kubelet looks for this word), kCancelled, kDeadlineExceeded.
   absl::StatusOr<std::string> Pull(const Call& call, const ImagePullRequest& request);
@@ -100,12 +101,13 @@ class Images {
   // Drops all pins of `owner`. OK for an unknown one. Blocks when layers of a removed image become free.
   void Unpin(absl::string_view owner);
 
-  // The snapshot keys of the image's layers, nearest first: SnapshotRequest.parents. Also for a removed image that is
-  // pinned. kNotFound for an unknown id.
-  absl::StatusOr<std::vector<std::string>> ChainKeys(absl::string_view image_id) const;
+  // The snapshot keys of the image's layers in this snapshotter, nearest first: SnapshotRequest.parents. Also for a
+  // removed image that is pinned. kNotFound for an unknown id, kFailedPrecondition for an image that was not unpacked
+  // for this snapshotter.
+  absl::StatusOr<std::vector<std::string>> ChainKeys(absl::string_view image_id, const std::string& snapshotter) const;
 
-  // Of all layers there are.
-  ImageFsUsage FsInfo() const;
+  // Of all layers there are: one for each snapshotter.
+  std::vector<ImageFsUsage> FsInfo() const;
 
  private:
   class Pulls;

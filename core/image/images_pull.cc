@@ -56,6 +56,8 @@ std::string FlightKey(const ImageReference& reference, const ImagePullRequest& r
     add(*text);
   }
   add(request.runtime_handler);
+  for (const std::string& name : request.snapshotters) add(name);
+  add("");
   for (const auto& [name, value] : request.annotations) {
     add(name);
     add(value);
@@ -136,25 +138,11 @@ absl::StatusOr<std::string> Images::Pull(const Call& call, const ImagePullReques
 
 absl::StatusOr<std::string> Images::State::RunPull(const ImageReference& reference, const ImagePullRequest& request,
                                                    int cancel_fd) {
-  PullOperation::Environment environment;
-  environment.snapshotter_name = options.snapshotter_name;
-  environment.snapshotter = options.snapshotter;
-  environment.store = options.store;
-  environment.layers = &layers;
-  environment.launch_worker = options.launch_worker;
-  environment.progress_timeout_ns = options.progress_timeout_ns;
   Call call;
   call.cancel_fd = cancel_fd;
   call.deadline_ns = MonotonicNanos() + options.timeout_ns;
-  pull::v1::Start start = StartOf(options, reference, request);
-  start.set_deadline_ns(call.deadline_ns);
   const int64_t began = MonotonicNanos();
-  absl::StatusOr<std::string> id;
-  {
-    PullOperation operation(environment, std::move(start), call);
-    auto pulled = operation.Run();
-    id = pulled.ok() ? Record(reference, *pulled) : absl::StatusOr<std::string>(pulled.status());
-  }
+  absl::StatusOr<std::string> id = PullForEach(reference, request, call);
   if (!id.ok()) {
     // Layers that were committed before another one failed.
     FreeLayers(Call());
@@ -165,23 +153,52 @@ absl::StatusOr<std::string> Images::State::RunPull(const ImageReference& referen
   return id;
 }
 
+// One snapshotter after the other: each prepares its layers in its own way. All are recorded together, or none.
+absl::StatusOr<std::string> Images::State::PullForEach(const ImageReference& reference, const ImagePullRequest& request,
+                                                       const Call& call) {
+  std::vector<std::unique_ptr<PullOperation>> operations;  // they hold the layers until these are recorded
+  std::vector<PullOperation::Result> pulled;
+  ImageReference wanted = reference;
+  for (const std::string& name : request.snapshotters) {
+    const auto snapshotter = options.snapshotters.find(name);
+    if (snapshotter == options.snapshotters.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("there is no snapshotter ", name));
+    }
+    PullOperation::Environment environment;
+    environment.snapshotter_name = name;
+    environment.snapshotter = snapshotter->second;
+    environment.store = options.store;
+    environment.layers = &layers.at(name);
+    environment.launch_worker = options.launch_worker;
+    environment.progress_timeout_ns = options.progress_timeout_ns;
+    pull::v1::Start start = StartOf(options, wanted, request);
+    start.set_deadline_ns(call.deadline_ns);
+    operations.push_back(std::make_unique<PullOperation>(environment, std::move(start), call));
+    ASSIGN_OR_RETURN(PullOperation::Result result, operations.back()->Run());
+    wanted.digest = result.target_digest;  // a tag that moves meanwhile makes no mixture
+    pulled.push_back(std::move(result));
+  }
+  if (pulled.empty()) return absl::InvalidArgumentError("the request names no snapshotter");
+  return Record(reference, pulled);
+}
+
 absl::StatusOr<std::string> Images::State::Record(const ImageReference& reference,
-                                                  const PullOperation::Result& pulled) {
-  state::v1::Image row = pulled.image;
+                                                  const std::vector<PullOperation::Result>& pulled) {
+  state::v1::Image row = pulled.front().image;
   ImageReference digested = reference;
-  digested.digest = pulled.target_digest;
+  digested.digest = pulled.front().target_digest;
   std::vector<std::string> names = {digested.Digested()};
   if (reference.digest.empty()) names.push_back(reference.Tagged());
 
   const std::lock_guard<std::mutex> writing(write_mutex);
   std::vector<state::v1::Image> losers;
-  bool known = false;
+  std::vector<std::string> had;
   {
     const std::lock_guard<std::mutex> lock(mutex);
     if (auto old = table.Row(row.id())) {
-      known = true;
       row = *std::move(old);
       row.set_removed(false);
+      had = SnapshottersOf(row);
     } else {
       row.set_created_at(UnixNanos());
     }
@@ -192,15 +209,25 @@ absl::StatusOr<std::string> Images::State::Record(const ImageReference& referenc
   };
   add(row.mutable_digests(), names[0]);
   if (names.size() > 1) add(row.mutable_tags(), names[1]);
+  row.mutable_snapshotters()->Assign(had.begin(), had.end());
+  for (const auto& result : pulled) {
+    if (result.image.id() != row.id()) return absl::DataLossError("the registry answered two images for one digest");
+    add(row.mutable_snapshotters(), result.image.snapshotter());
+  }
 
   Transaction change;
   change.Put(Table::kImages, row.id(), row);
   for (const auto& loser : losers) change.Put(Table::kImages, loser.id(), loser);
-  for (const auto& layer : pulled.layers) change.Put(Table::kLayers, LayerRowKey(layer), layer);
-  for (const std::string& intent : pulled.finished_intents) change.Delete(Table::kIntents, intent);
+  for (const auto& result : pulled) {
+    for (const auto& layer : result.layers) change.Put(Table::kLayers, LayerRowKey(layer), layer);
+    for (const std::string& intent : result.finished_intents) change.Delete(Table::kIntents, intent);
+  }
   RETURN_IF_ERROR(Failpoint("image.pull.record"));
   RETURN_IF_ERROR(Annotate(options.store->Commit(change, Durability::kDurable), "record the image"));
-  if (!known) layers.AddImage(ChainIdsOf(row));
+  for (const auto& result : pulled) {
+    const std::string& name = result.image.snapshotter();
+    if (std::find(had.begin(), had.end(), name) == had.end()) layers.at(name).AddImage(ChainIdsOf(row));
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex);
     for (const auto& loser : losers) table.Put(loser);

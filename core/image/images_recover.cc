@@ -11,11 +11,12 @@
 namespace berth {
 
 absl::Status Images::Recover(const Call& call, const std::set<std::string>& container_keys) {
-  std::set<std::string> existing;
-  RETURN_IF_ERROR(
-      Annotate(state_->options.snapshotter->Walk(call, [&](const SnapshotInfo& info) { existing.insert(info.key); }),
-               "list snapshots"));
-  RETURN_IF_ERROR(state_->DropBroken(existing));
+  for (const auto& [name, snapshotter] : state_->options.snapshotters) {
+    std::set<std::string> existing;
+    RETURN_IF_ERROR(Annotate(snapshotter->Walk(call, [&](const SnapshotInfo& info) { existing.insert(info.key); }),
+                             absl::StrCat("list the snapshots of ", name)));
+    RETURN_IF_ERROR(state_->DropBroken(name, existing));
+  }
   std::vector<std::string> unowned;
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);
@@ -23,54 +24,76 @@ absl::Status Images::Recover(const Call& call, const std::set<std::string>& cont
   }
   for (const std::string& id : unowned) RETURN_IF_ERROR(state_->Forget(call, id));
   state_->FreeLayers(call);
-  return state_->Sweep(call, container_keys);
+  for (const auto& [name, snapshotter] : state_->options.snapshotters) {
+    RETURN_IF_ERROR(state_->Sweep(call, name, container_keys));
+  }
+  return absl::OkStatus();
 }
 
 // Records whose trees are gone: the disk was changed behind our back. Better no image than one with holes; the kubelet
-// pulls it again.
-absl::Status Images::State::DropBroken(const std::set<std::string>& existing) {
+// pulls it again. What another snapshotter has of it stays.
+absl::Status Images::State::DropBroken(const std::string& snapshotter, const std::set<std::string>& existing) {
   const std::lock_guard<std::mutex> writing(write_mutex);
-  const std::vector<std::string> missing = layers.DropMissing(existing);
+  LayerTable& its_layers = layers.at(snapshotter);
+  const std::vector<std::string> missing = its_layers.DropMissing(existing);
   if (missing.empty()) return absl::OkStatus();
   Transaction change;
   for (const std::string& chain_id : missing) {
-    LogError("the files of a layer are gone", {{"layer", chain_id}});
-    change.Delete(Table::kLayers, absl::StrCat(options.snapshotter_name, " ", chain_id));
+    LogError("the files of a layer are gone", {{"layer", chain_id}, {"snapshotter", snapshotter}});
+    change.Delete(Table::kLayers, absl::StrCat(snapshotter, " ", chain_id));
   }
   std::vector<state::v1::Image> broken;
   {
     const std::lock_guard<std::mutex> lock(mutex);
     for (const std::string& id : table.Ids()) {
-      const auto row = table.Row(id);
+      auto row = table.Row(id);
+      std::vector<std::string> snapshotters = SnapshottersOf(*row);
+      const auto mine = std::find(snapshotters.begin(), snapshotters.end(), snapshotter);
       const std::vector<std::string> chain_ids = ChainIdsOf(*row);
       const bool whole = std::all_of(chain_ids.begin(), chain_ids.end(),
-                                     [this](const std::string& chain_id) { return layers.Has(chain_id); });
-      if (!whole) broken.push_back(*row);
+                                     [&](const std::string& chain_id) { return its_layers.Has(chain_id); });
+      if (whole || mine == snapshotters.end()) continue;
+      snapshotters.erase(mine);
+      row->mutable_snapshotters()->Assign(snapshotters.begin(), snapshotters.end());
+      row->clear_snapshotter();
+      broken.push_back(*std::move(row));
     }
   }
-  for (const auto& row : broken) change.Delete(Table::kImages, row.id());
+  for (const auto& row : broken) {
+    if (row.snapshotters().empty()) {
+      change.Delete(Table::kImages, row.id());
+    } else {
+      change.Put(Table::kImages, row.id(), row);
+    }
+  }
   RETURN_IF_ERROR(options.store->Commit(change, Durability::kDurable));
   const std::lock_guard<std::mutex> lock(mutex);
   for (const auto& row : broken) {
+    its_layers.RemoveImage(ChainIdsOf(row));
+    if (!row.snapshotters().empty()) {
+      table.Put(row);
+      continue;
+    }
     LogError("an image is forgotten because layers of it are gone", {{"id", row.id()}});
-    layers.RemoveImage(ChainIdsOf(row));
     table.Drop(row.id());
   }
   return absl::OkStatus();
 }
 
 // What no record owns: half-made layers, and those whose removal a crash has interrupted.
-absl::Status Images::State::Sweep(const Call& call, const std::set<std::string>& container_keys) {
-  const std::set<std::string> ours = layers.Keys();
+absl::Status Images::State::Sweep(const Call& call, const std::string& name,
+                                  const std::set<std::string>& container_keys) {
+  Snapshotter* const snapshotter = options.snapshotters.at(name);
+  const std::set<std::string> ours = layers.at(name).Keys();
   std::vector<std::string> strays;
-  RETURN_IF_ERROR(options.snapshotter->Walk(call, [&](const SnapshotInfo& info) {
+  RETURN_IF_ERROR(snapshotter->Walk(call, [&](const SnapshotInfo& info) {
     if (ours.count(info.key) == 0 && container_keys.count(info.key) == 0) strays.push_back(info.key);
   }));
   // A snapshotter may refuse to remove a parent before its children: go round until nothing moves.
   for (bool moved = true; moved && !strays.empty();) {
     std::vector<std::string> left;
     for (const std::string& key : strays) {
-      const absl::Status removed = options.snapshotter->Remove(call, key);
+      const absl::Status removed = snapshotter->Remove(call, key);
       if (removed.ok() || absl::IsNotFound(removed)) continue;
       LogWarn("remove a snapshot that no record owns", {{"snapshot", key}, {"error", removed.ToString()}});
       left.push_back(key);
@@ -82,15 +105,14 @@ absl::Status Images::State::Sweep(const Call& call, const std::set<std::string>&
   RETURN_IF_ERROR(options.store->ForEach(Table::kIntents, [&](absl::string_view key, absl::string_view data) {
     state::v1::Intent intent;
     const bool mine =
-        intent.ParseFromArray(data.data(), static_cast<int>(data.size())) &&
-        intent.snapshotter() == options.snapshotter_name &&
+        intent.ParseFromArray(data.data(), static_cast<int>(data.size())) && intent.snapshotter() == name &&
         (intent.kind() == state::v1::Intent::UNPACK_LAYER || intent.kind() == state::v1::Intent::REMOVE_SNAPSHOT);
     if (mine && std::find(strays.begin(), strays.end(), intent.target()) == strays.end())
       done.Delete(Table::kIntents, key);
     return absl::OkStatus();
   }));
   if (!done.empty()) RETURN_IF_ERROR(options.store->Commit(done, Durability::kVolatile));
-  return options.snapshotter->Cleanup(call);
+  return snapshotter->Cleanup(call);
 }
 
 }  // namespace berth

@@ -1,5 +1,7 @@
 // Pins, and the removal of images and layers that nobody needs.
+#include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,16 +89,31 @@ absl::Status Images::State::HidePinned(state::v1::Image row) {
 }
 
 absl::StatusOr<std::vector<state::v1::Layer>> Images::State::DropUnpinned(const state::v1::Image& row) {
-  layers.RemoveImage(ChainIdsOf(row));
-  std::vector<state::v1::Layer> free = layers.TakeFree();
+  const std::vector<std::string> snapshotters = KnownSnapshottersOf(row);
+  for (const std::string& name : snapshotters) layers.at(name).RemoveImage(ChainIdsOf(row));
+  std::vector<state::v1::Layer> free = TakeFree();
   Transaction change = RemovalOf(free);
   change.Delete(Table::kImages, row.id());
   absl::Status committed = Failpoint("image.remove.record");
   if (committed.ok()) committed = options.store->Commit(change, Durability::kDurable);
   if (committed.ok()) return free;
-  layers.Restore(free);
-  layers.AddImage(ChainIdsOf(row));
+  Restore(free);
+  for (const std::string& name : snapshotters) layers.at(name).AddImage(ChainIdsOf(row));
   return committed;
+}
+
+// Of all snapshotters.
+std::vector<state::v1::Layer> Images::State::TakeFree() {
+  std::vector<state::v1::Layer> free;
+  for (auto& [name, table_of] : layers) {
+    std::vector<state::v1::Layer> some = table_of.TakeFree();
+    std::move(some.begin(), some.end(), std::back_inserter(free));
+  }
+  return free;
+}
+
+void Images::State::Restore(const std::vector<state::v1::Layer>& free) {
+  for (const auto& layer : free) layers.at(layer.snapshotter()).Restore({layer});
 }
 
 // The layers' rows go, and an intent for each tree stays until that is gone, too.
@@ -107,7 +124,7 @@ Transaction Images::State::RemovalOf(const std::vector<state::v1::Layer>& free) 
     intent.set_kind(state::v1::Intent::REMOVE_SNAPSHOT);
     intent.set_target(layer.snapshot_key());
     intent.set_created_at(UnixNanos());
-    intent.set_snapshotter(options.snapshotter_name);
+    intent.set_snapshotter(layer.snapshotter());
     change.Delete(Table::kLayers, LayerRowKey(layer));
     change.Put(Table::kIntents, IntentRowKey(intent.kind(), intent.target()), intent);
   }
@@ -120,7 +137,7 @@ void Images::State::RemoveSnapshots(const Call& call, const std::vector<state::v
   for (const auto& layer : free) {
     const std::string& key = layer.snapshot_key();
     absl::Status removed = Failpoint("image.remove.snapshot");
-    if (removed.ok()) removed = options.snapshotter->Remove(call, key);
+    if (removed.ok()) removed = options.snapshotters.at(layer.snapshotter())->Remove(call, key);
     if (!removed.ok() && !absl::IsNotFound(removed)) {
       LogWarn("a layer stays on disk until the next start", {{"snapshot", key}, {"error", removed.ToString()}});
       continue;
@@ -131,19 +148,23 @@ void Images::State::RemoveSnapshots(const Call& call, const std::vector<state::v
   // An intent that stays costs one look at the next start.
   if (absl::Status status = options.store->Commit(done, Durability::kVolatile); !status.ok())
     LogWarn("delete intents of removed layers", {{"error", status.ToString()}});
-  if (absl::Status status = options.snapshotter->Cleanup(call); !status.ok())
-    LogWarn("free the space of removed layers", {{"error", status.ToString()}});
+  std::set<std::string> touched;
+  for (const auto& layer : free) touched.insert(layer.snapshotter());
+  for (const std::string& name : touched) {
+    if (absl::Status status = options.snapshotters.at(name)->Cleanup(call); !status.ok())
+      LogWarn("free the space of removed layers", {{"snapshotter", name}, {"error", status.ToString()}});
+  }
 }
 
 void Images::State::FreeLayers(const Call& call) {
   std::vector<state::v1::Layer> free;
   {
     const std::lock_guard<std::mutex> writing(write_mutex);
-    free = layers.TakeFree();
+    free = TakeFree();
     if (free.empty()) return;
     if (absl::Status status = options.store->Commit(RemovalOf(free), Durability::kDurable); !status.ok()) {
       LogWarn("remove unused layers", {{"error", status.ToString()}});
-      layers.Restore(free);
+      Restore(free);
       return;
     }
   }

@@ -34,13 +34,20 @@ inline std::vector<std::string> ChainIdsOf(const state::v1::Image& row) {
   return {row.chain_ids().begin(), row.chain_ids().end()};
 }
 
+inline std::vector<std::string> SnapshottersOf(const state::v1::Image& row) {
+  if (row.snapshotters().empty()) return {row.snapshotter()};
+  return {row.snapshotters().begin(), row.snapshotters().end()};
+}
+
 inline void SignalEvent(int event_fd) {
   const uint64_t one = 1;
   (void)!write(event_fd, &one, sizeof(one));
 }
 
 struct Images::State {
-  explicit State(ImagesOptions o, std::set<std::string> pinned) : options(std::move(o)), table(std::move(pinned)) {}
+  explicit State(ImagesOptions o, std::set<std::string> pinned) : options(std::move(o)), table(std::move(pinned)) {
+    for (const auto& [name, snapshotter] : options.snapshotters) layers[name];
+  }
 
   // Calls of Pull that share one operation.
   struct Flight {
@@ -51,19 +58,25 @@ struct Images::State {
   };
 
   absl::StatusOr<std::string> RunPull(const ImageReference& reference, const ImagePullRequest& request, int cancel_fd);
-  absl::StatusOr<std::string> Record(const ImageReference& reference, const PullOperation::Result& pulled);
+  absl::StatusOr<std::string> PullForEach(const ImageReference& reference, const ImagePullRequest& request,
+                                          const Call& call);
+  absl::StatusOr<std::string> Record(const ImageReference& reference, const std::vector<PullOperation::Result>& pulled);
+  // Of those that are configured now.
+  std::vector<std::string> KnownSnapshottersOf(const state::v1::Image& row) const;
   absl::Status Forget(const Call& call, const std::string& id);
   absl::Status HidePinned(state::v1::Image row);
   absl::StatusOr<std::vector<state::v1::Layer>> DropUnpinned(const state::v1::Image& row);
   Transaction RemovalOf(const std::vector<state::v1::Layer>& free) const;
+  std::vector<state::v1::Layer> TakeFree();
+  void Restore(const std::vector<state::v1::Layer>& free);
   void RemoveSnapshots(const Call& call, const std::vector<state::v1::Layer>& layers);
   void FreeLayers(const Call& call);
-  absl::Status DropBroken(const std::set<std::string>& existing);
-  absl::Status Sweep(const Call& call, const std::set<std::string>& container_keys);
+  absl::Status DropBroken(const std::string& snapshotter, const std::set<std::string>& existing);
+  absl::Status Sweep(const Call& call, const std::string& snapshotter, const std::set<std::string>& container_keys);
   void Publish(EventType type, const std::string& id);
 
   const ImagesOptions options;
-  LayerTable layers;
+  std::map<std::string, LayerTable> layers;  // by snapshotter; the same names as in options, for ever
   // Held over changes of rows and of the tables, so that these agree. Taken before `mutex`.
   std::mutex write_mutex;
   mutable std::mutex mutex;  // guards what is below; never held while anything blocks

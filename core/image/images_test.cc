@@ -69,20 +69,20 @@ TEST_F(ImagesTest, PullListStatusRemove) {
   EXPECT_EQ(images_->List("app").size(), 1u);
   EXPECT_EQ(images_->List("other").size(), 0u);
 
-  const auto keys = images_->ChainKeys(id);
+  const auto keys = images_->ChainKeys(id, "fake");
   ASSERT_TRUE(keys.ok());
   ASSERT_EQ(keys->size(), 3u);
   EXPECT_EQ(*ReadFile(snapshotter_->Tree((*keys)[0]) + "/c"), "contents of c");
   EXPECT_EQ(*ReadFile(snapshotter_->Tree((*keys)[2]) + "/a"), "contents of a");
   EXPECT_EQ(snapshotter_->Parents((*keys)[0]), (std::vector<std::string>{(*keys)[1], (*keys)[2]}));
-  EXPECT_EQ(images_->FsInfo().bytes, 3000u);
-  EXPECT_EQ(images_->FsInfo().inodes, 30u);
+  EXPECT_EQ(images_->FsInfo()[0].bytes, 3000u);
+  EXPECT_EQ(images_->FsInfo()[0].inodes, 30u);
 
   EXPECT_TRUE(images_->Remove(Call(), "app").ok());
   EXPECT_TRUE(images_->Remove(Call(), "app").ok());
   EXPECT_EQ(images_->Status(id), nullptr);
   EXPECT_EQ(images_->List().size(), 0u);
-  EXPECT_EQ(images_->FsInfo().bytes, 0u);
+  EXPECT_EQ(images_->FsInfo()[0].bytes, 0u);
   ExpectClean(0);
 }
 
@@ -99,12 +99,12 @@ TEST_F(ImagesTest, SnapshottersThatNeedParentsGetThemInOrder) {
 TEST_F(ImagesTest, RecordsSurviveARestart) {
   const std::string id = content_.AddImage(kApp, {Tar("a"), Tar("b")}, "www");
   ASSERT_TRUE(Pull("app").ok());
-  const auto keys = images_->ChainKeys(id);
+  const auto keys = images_->ChainKeys(id, "fake");
   Stop();
   Start();
   ASSERT_NE(images_->Status("app"), nullptr);
   EXPECT_EQ(images_->Status("app")->user, "www");
-  EXPECT_EQ(*images_->ChainKeys(id), *keys);
+  EXPECT_EQ(*images_->ChainKeys(id, "fake"), *keys);
   ExpectClean(2);
 }
 
@@ -212,6 +212,7 @@ TEST_F(ImagesTest, EqualPullsShareOneAndDifferentCredentialsDoNot) {
   gate.AwaitWaiting(1);
   ImagePullRequest request;
   request.reference = "app";
+  request.snapshotters = {"fake"};
   request.credentials.username = "mallory";
   EXPECT_TRUE(absl::IsPermissionDenied(images_->Pull(Call(), request).status()));
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -302,7 +303,7 @@ TEST_F(ImagesTest, ContainersKeepTheLayersOfRemovedImages) {
   ASSERT_TRUE(images_->Remove(Call(), "app").ok());
   EXPECT_EQ(images_->Status(id), nullptr);
   EXPECT_EQ(images_->List().size(), 0u);
-  EXPECT_EQ(images_->ChainKeys(id)->size(), 2u);
+  EXPECT_EQ(images_->ChainKeys(id, "fake")->size(), 2u);
   ExpectClean(2);
 
   // Across a restart the containers pin again, by id.
@@ -310,14 +311,14 @@ TEST_F(ImagesTest, ContainersKeepTheLayersOfRemovedImages) {
   pins_ = {{"c1", id}};
   Start();
   EXPECT_EQ(images_->List().size(), 0u);
-  EXPECT_EQ(images_->ChainKeys(id)->size(), 2u);
+  EXPECT_EQ(images_->ChainKeys(id, "fake")->size(), 2u);
   // Pulled again, it is back with the same layers.
   ASSERT_TRUE(Pull("app").ok());
   EXPECT_NE(images_->Status("app"), nullptr);
   ASSERT_TRUE(images_->Remove(Call(), id).ok());
   images_->Unpin("c1");
   images_->Unpin("c1");
-  EXPECT_TRUE(absl::IsNotFound(images_->ChainKeys(id).status()));
+  EXPECT_TRUE(absl::IsNotFound(images_->ChainKeys(id, "fake").status()));
   ExpectClean(0);
 }
 
@@ -328,7 +329,7 @@ TEST_F(ImagesTest, RecoverDropsRemovedImagesThatNobodyPins) {
   ASSERT_TRUE(images_->Remove(Call(), "app").ok());
   Stop();
   Start();
-  EXPECT_TRUE(absl::IsNotFound(images_->ChainKeys(id).status()));
+  EXPECT_TRUE(absl::IsNotFound(images_->ChainKeys(id, "fake").status()));
   ExpectClean(0);
 }
 
@@ -353,7 +354,7 @@ TEST_F(ImagesTest, AnImageWhoseFilesAreGoneIsForgotten) {
   content_.AddImage("docker.io/library/two:latest", {Tar("a"), Tar("c")});
   ASSERT_TRUE(Pull("app").ok());
   ASSERT_TRUE(Pull("two").ok());
-  const std::string top_key = images_->ChainKeys(id)->front();
+  const std::string top_key = images_->ChainKeys(id, "fake")->front();
   ASSERT_TRUE(snapshotter_->Remove(Call(), top_key).ok());
   Stop();
   Start();
@@ -554,11 +555,11 @@ TEST_F(ImagesTest, ManyPullsRemovalsAndPinsAtOnce) {
         EXPECT_TRUE(Pull(name).ok());
         const auto pinned = images_->Pin(owner, name);
         if (pinned.ok()) {
-          EXPECT_EQ(images_->ChainKeys((*pinned)->id)->size(), 2u);
+          EXPECT_EQ(images_->ChainKeys((*pinned)->id, "fake")->size(), 2u);
         }
         EXPECT_TRUE(images_->Remove(Call(), name).ok());
         if (pinned.ok()) {
-          EXPECT_EQ(images_->ChainKeys((*pinned)->id)->size(), 2u);
+          EXPECT_EQ(images_->ChainKeys((*pinned)->id, "fake")->size(), 2u);
         }
         images_->Unpin(owner);
         (void)images_->List();

@@ -50,7 +50,7 @@ class WorkerProcessTest : public ImagesFixture {
 TEST_F(WorkerProcessTest, PullsLikeAThread) {
   const auto pulled = Pull("app");
   ASSERT_TRUE(pulled.ok()) << pulled.status();
-  EXPECT_EQ(*ReadFile(snapshotter_->Tree(images_->ChainKeys(*pulled)->front()) + "/b"), "b");
+  EXPECT_EQ(*ReadFile(snapshotter_->Tree(images_->ChainKeys(*pulled, "fake")->front()) + "/b"), "b");
   ExpectClean(2);
 }
 

@@ -105,7 +105,7 @@ class OciExecutor {
   virtual absl::Status Delete(const Call& call, const ContainerRequest& request) = 0;
   // Answers the pid of the new process.
   virtual absl::StatusOr<pid_t> Exec(const Call& call, const ExecRequest& request, OnExit on_exit) = 0;
-  // `resources_json`: runtime-spec linux.resources.
+  // `resources_json`: runtime-spec linux.resources. What it does not name stays as it is.
   virtual absl::Status Update(const Call& call, const ContainerRequest& request, const std::string& resources_json) = 0;
   virtual absl::Status Pause(const Call& call, const ContainerRequest& request) = 0;
   virtual absl::Status Resume(const Call& call, const ContainerRequest& request) = 0;

@@ -106,6 +106,7 @@ bool CgroupTree::Exists(const std::string& path) const {
 }
 
 std::string CgroupTree::FileOf(const std::string& path, const std::string& name) const {
+  if (hierarchies_.empty()) return "";
   const std::string controller = name.substr(0, name.find('.'));
   if (version_ == 2 || controller == "cgroup") return absl::StrCat(hierarchies_.front(), path, "/", name);
   const auto found = controllers_.find(controller);

@@ -109,7 +109,7 @@ config_path = [)",
 conf_dir = )",
                             Quoted(directory_ + "/cni/conf"), "\nbin_dirs = [",
                             Quoted(options.cni_bin_dir.empty() ? directory_ + "/cni/bin" : options.cni_bin_dir),
-                            ", \"/usr/lib/cni\", \"/opt/cni/bin\"]\n"));
+                            ", \"/usr/lib/cni\", \"/opt/cni/bin\"]\n", options.more_config));
 }
 
 std::string NetworkList(const PlaceOptions& options, const std::string& leases) {

@@ -30,6 +30,7 @@ struct PlaceOptions {
   std::string state;                // "": inside the place
   bool network_registries = false;  // what is not in images() is asked of registry_oci, as by default
   std::string registry_keys;        // lines of [plugin.registry_oci]
+  std::string more_config;          // tables at the end
 };
 
 // The CNI configuration list of bridge and host-local that places use.

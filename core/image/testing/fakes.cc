@@ -81,6 +81,11 @@ absl::StatusOr<ContentDescriptor> FakeRegistry::Resolve(const Call&, const Regis
   if (content_->before_resolve) RETURN_IF_ERROR(content_->before_resolve(request));
   const std::lock_guard<std::mutex> lock(content_->mutex);
   const auto it = content_->references.find(request.reference);
+  if (const size_t at = request.reference.find('@'); it == content_->references.end() && at != std::string::npos) {
+    for (const auto& [reference, target] : content_->references) {
+      if (target.digest == request.reference.substr(at + 1)) return target;
+    }
+  }
   if (it == content_->references.end()) return absl::NotFoundError("no such image here");
   return it->second;
 }

@@ -30,6 +30,7 @@ class ImagesFixture : public testing::Test {
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     top_ = pattern;
     ASSERT_TRUE(MakeDirs(top_ + "/snapshots").ok());
+    ASSERT_TRUE(MakeDirs(top_ + "/second").ok());
     Start();
   }
 
@@ -46,8 +47,11 @@ class ImagesFixture : public testing::Test {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     ImagesOptions options;
-    options.snapshotter_name = "fake";
-    options.snapshotter = snapshotter_.get();
+    options.snapshotters["fake"] = snapshotter_.get();
+    if (with_second_) {
+      second_ = std::make_unique<FakeSnapshotter>(top_ + "/second", /*parent_at_commit=*/false);
+      options.snapshotters["second"] = second_.get();
+    }
     options.store = store_.get();
     options.registries = {{"first", "{}"}};
     options.launch_worker = launcher_ != nullptr ? launcher_ : LaunchWorkerThread([this](UniqueFd control) {
@@ -75,6 +79,7 @@ class ImagesFixture : public testing::Test {
   absl::StatusOr<std::string> Pull(const std::string& reference, const Call& call = {}) {
     ImagePullRequest request;
     request.reference = reference;
+    request.snapshotters = snapshotters_;
     return images_->Pull(call, request);
   }
 
@@ -101,7 +106,9 @@ class ImagesFixture : public testing::Test {
   WorkerLauncher launcher_;
   std::vector<std::pair<std::string, std::string>> pins_;
   FakeContent content_;
-  std::unique_ptr<FakeSnapshotter> snapshotter_;
+  std::unique_ptr<FakeSnapshotter> snapshotter_, second_;
+  bool with_second_ = false;                          // Start also makes the snapshotter "second"
+  std::vector<std::string> snapshotters_ = {"fake"};  // of Pull
   std::unique_ptr<Store> store_;
   std::unique_ptr<Images> images_;
 };

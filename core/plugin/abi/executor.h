@@ -132,7 +132,8 @@ typedef struct berth_executor {
                               berth_error* err);
   int32_t (*exec)(void* self, const berth_call* call, const berth_exec_request* request, const berth_exit_watch* watch,
                   int64_t* pid, berth_error* err); /* [required] */
-  /* resources_json: runtime-spec linux.resources. */
+  /* resources_json: runtime-spec linux.resources. What it does not name stays as it is. The host puts back by another
+   * update what an update that failed has changed. */
   int32_t (*update)(void* self, const berth_call* call, const berth_container_request* request,
                     berth_str resources_json, berth_error* err);
   int32_t (*pause)(void* self, const berth_call* call, const berth_container_request* request, berth_error* err);

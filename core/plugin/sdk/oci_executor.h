@@ -120,7 +120,7 @@ class OciExecutor {
   virtual Result<ExecutorContainer> State(const Call& call, const ContainerRequest& request) = 0;
 
   // What not every executor can do.
-  // `resources_json`: runtime-spec linux.resources.
+  // `resources_json`: runtime-spec linux.resources. What it does not name stays as it is.
   virtual Status Update(const Call&, const ContainerRequest&, const std::string& /*resources_json*/) {
     return Cannot("update resources");
   }
