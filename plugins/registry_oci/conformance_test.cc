@@ -49,8 +49,8 @@ ServedResponse Respond(const ServedRequest& request) {
 
 // One server for all tests; none of them changes it.
 ScriptedServer& Server() {
-  static auto* server = new ScriptedServer(&Respond);
-  return *server;
+  static ScriptedServer server(&Respond);
+  return server;
 }
 
 ConfigValue::Table MakeConfig(const std::string& directory) {

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "plugins/registry_oci/registry_test_base.h"
 
@@ -17,6 +19,29 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 const std::string kContent = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+// What the server answers; a test may change it while a connection of the step before is still served.
+class Script {
+ public:
+  explicit Script(ScriptedServer::Handler handler) : handler_(std::move(handler)) {}
+  Script& operator=(ScriptedServer::Handler handler) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    handler_ = std::move(handler);
+    return *this;
+  }
+  ServedResponse operator()(const ServedRequest& request) const {
+    ScriptedServer::Handler handler;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      handler = handler_;
+    }
+    return handler(request);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  ScriptedServer::Handler handler_;
+};
 
 // Serves kContent under every name, as each test wants it.
 class OciRegistryTest : public RegistryTestBase {
@@ -55,7 +80,7 @@ class OciRegistryTest : public RegistryTestBase {
   }
   sdk::Result<sdk::ContentDescriptor> Resolve() { return RegistryTestBase::Resolve(server_.host() + "/a/b:1"); }
 
-  std::function<ServedResponse(const ServedRequest&)> respond_ = &Ranged;
+  Script respond_{&Ranged};
   ScriptedServer server_;
 };
 
