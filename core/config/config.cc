@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/base/utf8.h"
 #include "core/config/toml_reader.h"
 
 namespace berth {
@@ -140,6 +141,11 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& fi
   }
   if (NestsTooDeep(text)) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": nested deeper than ", kMostNesting, " brackets"));
+  }
+  // toml11 3.7 reads beyond its buffer when it reports such a string.
+  if (const size_t at = FirstNotUtf8(text); at < text.size()) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
+    return absl::InvalidArgumentError(absl::StrCat(file, ":", line, ": not UTF-8, as TOML has to be"));
   }
   Config config;
   std::vector<std::string> faults;

@@ -68,7 +68,7 @@ absl::StatusOr<ConfigValue::Table> FromJson(absl::string_view text) {
   return ReadTable(value);
 }
 
-// A TOML file is UTF-8 by definition, but toml11 does not check it: what is not is replaced instead of thrown at.
+// A string that is not UTF-8 is replaced instead of thrown at: whoever made the table need not have read it from TOML.
 std::string ToJson(const ConfigValue::Table& table) {
   return Convert(table).dump(-1, ' ', false, json::error_handler_t::replace);
 }

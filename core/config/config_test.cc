@@ -62,6 +62,12 @@ TEST(ConfigTest, SyntaxErrorsNameTheLine) {
   EXPECT_THAT(ParseConfig("root = \"/x\"\nstate = = 3\n", "t").status().message(), HasSubstr("t:2: not TOML"));
 }
 
+TEST(ConfigTest, WhatIsNotUtf8NamesTheLine) {
+  EXPECT_THAT(ParseConfig("# fine\n# \xff\n", "t").status().message(), HasSubstr("t:2: not UTF-8"));
+  EXPECT_THAT(ParseConfig("root = \"/a\xe2\x82\"\n", "t").status().message(), HasSubstr("t:1: not UTF-8"));
+  EXPECT_TRUE(ParseConfig("root = \"/\xe2\x82\xac\"\n", "t").ok());
+}
+
 TEST(ConfigTest, PluginTablesKeepEveryType) {
   auto config = ParseConfig(
       "[plugin.p]\nb = true\ni = 7\nd = 1.5\ns = \"x\"\na = [1, 2]\n[plugin.p.t]\ninner = \"y\"\n"
