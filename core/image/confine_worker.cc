@@ -58,7 +58,7 @@ absl::Status ConfinePullWorker() {
   // Best effort: a sandbox may forbid it, and the pull works without.
   if (auto fd = OpenFile("/proc/self/oom_score_adj", O_WRONLY); fd.ok()) (void)WriteAll(fd->get(), "700");
   RETURN_IF_ERROR(SetLimit(RLIMIT_CORE, 0));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadow memory counts, too
+#if !defined(__SANITIZE_ADDRESS__) && !defined(BERTH_TSAN)  // their shadow memory counts, too
   RETURN_IF_ERROR(SetLimit(RLIMIT_DATA, kMaxData));
 #endif
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return ErrnoStatus("set no_new_privs");

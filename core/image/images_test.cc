@@ -402,7 +402,7 @@ void CrashAt(const std::string& point, const std::function<void()>& work) {
 }
 
 TEST_F(ImagesTest, ADaemonKilledAtAnyStepLeavesNothingBehind) {
-#if defined(__SANITIZE_THREAD__)
+#if defined(BERTH_TSAN)
   GTEST_SKIP() << "thread sanitizer allows no threads after a fork";
 #endif
   content_.AddImage("docker.io/library/other:latest", {Tar("a"), Tar("x")});

@@ -94,7 +94,7 @@ TEST_F(WorkerProcessTest, IsConfined) {
 }
 
 TEST_F(WorkerProcessTest, NeedsLittleMemoryForALargeLayer) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(BERTH_TSAN)
   GTEST_SKIP() << "sanitizers have a memory of their own";
 #endif
   ASSERT_TRUE(Pull("big").ok());
