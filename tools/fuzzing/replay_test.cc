@@ -1,5 +1,5 @@
 // Replays one target's corpus (FUZZ_CORPUS), then mutations of it for a second, the same ones each time: a fuzz target
-// is a plain test in every build.
+// is a plain test in every build. tools/fuzz runs the same targets with libFuzzer.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
