@@ -27,6 +27,12 @@ absl::Status TrailingData(absl::string_view format) {
   return absl::InvalidArgumentError(absl::StrCat("data after the end of the ", format, " stream"));
 }
 
+// Of a frame, or of a skippable one (0x184D2A50 to 0x184D2A5F, little endian), which may also come first.
+bool IsZstdMagic(absl::string_view magic) {
+  return absl::StartsWith(magic, "\x28\xb5\x2f\xfd") ||
+         (magic.size() >= 4 && (magic[0] & 0xf0) == 0x50 && magic.substr(1, 3) == "\x2a\x4d\x18");
+}
+
 // One format's decoder. Feed consumes all it gets.
 class Decoder {
  public:
@@ -106,39 +112,62 @@ class ZstdDecoder : public Decoder {
 
   absl::Status Feed(absl::string_view data, const Emit& emit) override {
     if (stream_ == nullptr) return absl::ResourceExhaustedError("no memory for zstd");
-    ZSTD_inBuffer in{data.data(), data.size(), 0};
-    bool pending = false;
-    while (in.pos < in.size || pending) {
-      if (between_ && !pending && (padding_ || data[in.pos] == '\0')) {
-        padding_ = true;
-        return IsZero(data.substr(in.pos)) ? absl::OkStatus() : TrailingData("zstd");
+    while (!data.empty()) {
+      if (in_frame_) {
+        RETURN_IF_ERROR(Decode(&data, emit));
+        continue;
       }
-      ZSTD_outBuffer out{output_.data(), output_.size(), 0};
-      const size_t result = ZSTD_decompressStream(stream_, &out, &in);
-      if (ZSTD_isError(result))
-        return absl::InvalidArgumentError(absl::StrCat("the zstd stream is damaged: ", ZSTD_getErrorName(result)));
-      between_ = result == 0;
-      pending = out.pos == out.size && !between_;
-      RETURN_IF_ERROR(emit({output_.data(), out.pos}));
+      if (some_frame_ && magic_.empty() && (padding_ || data[0] == '\0')) {
+        padding_ = true;
+        return IsZero(data) ? absl::OkStatus() : TrailingData("zstd");
+      }
+      // libzstd also takes the formats of before 0.8, with decoders that nobody looks after.
+      const size_t missing = std::min(kMagicBytes - magic_.size(), data.size());
+      magic_.append(data.data(), missing);
+      data.remove_prefix(missing);
+      if (magic_.size() < kMagicBytes) return absl::OkStatus();
+      if (!IsZstdMagic(magic_)) return absl::InvalidArgumentError("the zstd stream is damaged: no frame begins there");
+      in_frame_ = some_frame_ = true;
+      absl::string_view magic = magic_;
+      RETURN_IF_ERROR(Decode(&magic, emit));
+      magic_.clear();
     }
     return absl::OkStatus();
   }
 
   absl::Status End() override {
-    return between_ ? absl::OkStatus() : absl::InvalidArgumentError("the zstd stream is truncated");
+    return !in_frame_ && magic_.empty() ? absl::OkStatus() : absl::InvalidArgumentError("the zstd stream is truncated");
   }
 
  private:
+  // Until the input or the frame is at its end.
+  absl::Status Decode(absl::string_view* data, const Emit& emit) {
+    ZSTD_inBuffer in{data->data(), data->size(), 0};
+    for (bool pending = false; in_frame_ && (in.pos < in.size || pending);) {
+      ZSTD_outBuffer out{output_.data(), output_.size(), 0};
+      const size_t result = ZSTD_decompressStream(stream_, &out, &in);
+      if (ZSTD_isError(result)) {
+        return absl::InvalidArgumentError(absl::StrCat("the zstd stream is damaged: ", ZSTD_getErrorName(result)));
+      }
+      in_frame_ = result != 0;
+      pending = out.pos == out.size && in_frame_;
+      RETURN_IF_ERROR(emit({output_.data(), out.pos}));
+    }
+    data->remove_prefix(in.pos);
+    return absl::OkStatus();
+  }
+
   ZSTD_DStream* const stream_;
   std::vector<char> output_;
-  bool between_ = false, padding_ = false;
+  std::string magic_;        // what has come of the next frame's
+  bool in_frame_ = false;    // behind a magic number
+  bool some_frame_ = false;  // there was one
+  bool padding_ = false;     // zeros after the last frame
 };
 
 Compression Sniff(absl::string_view magic) {
   if (absl::StartsWith(magic, "\x1f\x8b")) return Compression::kGzip;
-  if (absl::StartsWith(magic, "\x28\xb5\x2f\xfd")) return Compression::kZstd;
-  // A skippable frame may come first (estargz-like indexes): 0x184D2A50 to 0x184D2A5F, little endian.
-  if (magic.size() >= 4 && (magic[0] & 0xf0) == 0x50 && magic.substr(1, 3) == "\x2a\x4d\x18") return Compression::kZstd;
+  if (IsZstdMagic(magic)) return Compression::kZstd;
   return Compression::kNone;
 }
 
