@@ -27,7 +27,8 @@ LogLevel LevelOf(const std::string& name) {
 }  // namespace
 
 int ServeCommand(const std::string& config_path) {
-  // Two arenas are enough for what the daemon allocates; one for each of many short-lived threads is memory for nothing.
+  // Two arenas are enough for what the daemon allocates; one for each of many short-lived threads is memory for
+  // nothing.
   mallopt(M_ARENA_MAX, 2);
   // Blocked before the first thread starts, so that every thread inherits it and sigwait below is the only receiver.
   sigset_t ends;

@@ -87,8 +87,8 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
   return status;
 }
 
-// One reference to gRPC that is never given back. When the last one goes, gRPC 1.51 waits for a poller that a large write
-// may have left behind, up to 10 s, and a daemon that stops has no use for that.
+// One reference to gRPC that is never given back. When the last one goes, gRPC 1.51 waits for a poller that a large
+// write may have left behind, up to 10 s, and a daemon that stops has no use for that.
 void KeepGrpc() { [[maybe_unused]] static const bool kept = (grpc_init(), true); }
 
 }  // namespace

@@ -11,8 +11,8 @@
 namespace berth::oci {
 
 // Zero and empty fields set nothing. Swap is limited to none when memory is limited and swap is not given: the OCI
-// value counts memory and swap together. A quota of -1 is no quota, and left out on version 1. What the machine's cgroups lack is left out; `unified` on version 1 is
-// kInvalidArgument.
+// value counts memory and swap together. A quota of -1 is no quota, and left out on version 1. What the machine's
+// cgroups lack is left out; `unified` on version 1 is kInvalidArgument.
 absl::StatusOr<nlohmann::json> ResourcesJson(const runtime::v1::LinuxContainerResources& resources,
                                              const CgroupFacts& cgroup);
 

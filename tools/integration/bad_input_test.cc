@@ -4,7 +4,6 @@
 namespace berth {
 namespace {
 
-
 class BadInputTest : public DaemonTest {
  protected:
   void TearDown() override {

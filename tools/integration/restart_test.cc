@@ -7,7 +7,6 @@
 namespace berth {
 namespace {
 
-
 class RestartTest : public DaemonTest {};
 
 TEST_F(RestartTest, ARunningContainerGoesOn) {
