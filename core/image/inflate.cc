@@ -1,6 +1,5 @@
 #include "core/image/inflate.h"
 
-#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/image/gzip_decoder.h"
 
 namespace berth {
 namespace {
@@ -17,14 +17,10 @@ constexpr size_t kOutputBytes = 256 << 10;
 constexpr size_t kMagicBytes = 4;
 
 using oci::Compression;
-using Emit = std::function<absl::Status(absl::string_view)>;
+using Emit = LayerDecoder::Emit;
 
 bool IsZero(absl::string_view data) {
   return std::all_of(data.begin(), data.end(), [](char c) { return c == '\0'; });
-}
-
-absl::Status TrailingData(absl::string_view format) {
-  return absl::InvalidArgumentError(absl::StrCat("data after the end of the ", format, " stream"));
 }
 
 // Of a frame, or of a skippable one (0x184D2A50 to 0x184D2A5F, little endian), which may also come first.
@@ -33,77 +29,13 @@ bool IsZstdMagic(absl::string_view magic) {
          (magic.size() >= 4 && (magic[0] & 0xf0) == 0x50 && magic.substr(1, 3) == "\x2a\x4d\x18");
 }
 
-// One format's decoder. Feed consumes all it gets.
-class Decoder {
- public:
-  virtual ~Decoder() = default;
-  virtual absl::Status Feed(absl::string_view data, const Emit& emit) = 0;
-  virtual absl::Status End() = 0;
-};
-
-class PlainDecoder : public Decoder {
+class PlainDecoder : public LayerDecoder {
  public:
   absl::Status Feed(absl::string_view data, const Emit& emit) override { return emit(data); }
   absl::Status End() override { return absl::OkStatus(); }
 };
 
-class GzipDecoder : public Decoder {
- public:
-  GzipDecoder() : output_(kOutputBytes) { ready_ = inflateInit2(&stream_, 16 + MAX_WBITS) == Z_OK; }
-  ~GzipDecoder() override {
-    if (ready_) inflateEnd(&stream_);
-  }
-
-  absl::Status Feed(absl::string_view data, const Emit& emit) override {
-    if (!ready_) return absl::ResourceExhaustedError("no memory for inflate");
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-    stream_.avail_in = data.size();
-    while (stream_.avail_in > 0 || pending_) {
-      if (between_ && !pending_) {
-        const absl::string_view rest(reinterpret_cast<char*>(stream_.next_in), stream_.avail_in);
-        if (padding_ || rest[0] == '\0') {
-          padding_ = true;
-          return IsZero(rest) ? absl::OkStatus() : TrailingData("gzip");
-        }
-        inflateReset(&stream_);
-        between_ = false;
-      }
-      RETURN_IF_ERROR(Step(emit));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status End() override {
-    return between_ ? absl::OkStatus() : absl::InvalidArgumentError("the gzip stream is truncated");
-  }
-
- private:
-  absl::Status Step(const Emit& emit) {
-    stream_.next_out = output_.data();
-    stream_.avail_out = output_.size();
-    const int result = inflate(&stream_, Z_NO_FLUSH);
-    // A full output buffer may hide more output for which no input is left.
-    pending_ = stream_.avail_out == 0 && result == Z_OK;
-    if (result == Z_STREAM_END) {
-      between_ = true;
-    } else if (result == Z_MEM_ERROR) {
-      return absl::ResourceExhaustedError("no memory for inflate");
-    } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the gzip stream is damaged: ", stream_.msg ? stream_.msg : "needs a dictionary"));
-    }
-    return emit({reinterpret_cast<char*>(output_.data()), output_.size() - stream_.avail_out});
-  }
-
-  z_stream stream_{};
-  std::vector<Bytef> output_;
-  bool ready_ = false;
-  bool between_ = false;  // after a member's end
-  bool padding_ = false;  // zeros after the last member
-  bool pending_ = false;
-};
-
-class ZstdDecoder : public Decoder {
+class ZstdDecoder : public LayerDecoder {
  public:
   explicit ZstdDecoder(uint32_t max_window_log) : stream_(ZSTD_createDStream()), output_(kOutputBytes) {
     if (stream_ != nullptr) ZSTD_DCtx_setParameter(stream_, ZSTD_d_windowLogMax, static_cast<int>(max_window_log));
@@ -119,7 +51,7 @@ class ZstdDecoder : public Decoder {
       }
       if (some_frame_ && magic_.empty() && (padding_ || data[0] == '\0')) {
         padding_ = true;
-        return IsZero(data) ? absl::OkStatus() : TrailingData("zstd");
+        return IsZero(data) ? absl::OkStatus() : absl::InvalidArgumentError("data after the end of the zstd stream");
       }
       // libzstd also takes the formats of before 0.8, with decoders that nobody looks after.
       const size_t missing = std::min(kMagicBytes - magic_.size(), data.size());
@@ -180,8 +112,13 @@ absl::string_view NameOf(Compression compression) {
 class Inflater::Impl {
  public:
   Impl(Compression expected, const InflateLimits& limits, Sink sink, Digest::Algorithm digest,
-       Digest::Algorithm diff_id)
-      : expected_(expected), limits_(limits), sink_(std::move(sink)), compressed_(digest), inflated_(diff_id) {}
+       Digest::Algorithm diff_id, InflateLibrary library)
+      : expected_(expected),
+        limits_(limits),
+        sink_(std::move(sink)),
+        library_(library),
+        compressed_(digest),
+        inflated_(diff_id) {}
 
   absl::Status Write(absl::string_view data) {
     if (failure_.ok()) failure_ = DoWrite(data);
@@ -211,7 +148,7 @@ class Inflater::Impl {
     Compression found = Sniff(magic_);
     if (found == Compression::kNone && expected_ != Compression::kNone && !LooksLikeTar())
       return absl::InvalidArgumentError(absl::StrCat("the layer is neither ", NameOf(expected_), " nor a tar archive"));
-    if (found == Compression::kGzip) decoder_ = std::make_unique<GzipDecoder>();
+    if (found == Compression::kGzip) decoder_ = std::make_unique<GzipDecoder>(library_);
     if (found == Compression::kZstd) decoder_ = std::make_unique<ZstdDecoder>(limits_.max_zstd_window_log);
     if (found == Compression::kNone) decoder_ = std::make_unique<PlainDecoder>();
     const std::string held = std::move(magic_);
@@ -241,17 +178,18 @@ class Inflater::Impl {
   const Compression expected_;
   const InflateLimits limits_;
   const Sink sink_;
+  const InflateLibrary library_;
   const Emit emit_ = [this](absl::string_view data) { return TakeInflated(data); };
   DigestHasher compressed_, inflated_;
   std::string magic_;
-  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<LayerDecoder> decoder_;
   InflateResult result_;
   absl::Status failure_;
 };
 
 Inflater::Inflater(Compression expected, const InflateLimits& limits, Sink sink, Digest::Algorithm digest,
-                   Digest::Algorithm diff_id)
-    : impl_(std::make_unique<Impl>(expected, limits, std::move(sink), digest, diff_id)) {}
+                   Digest::Algorithm diff_id, InflateLibrary library)
+    : impl_(std::make_unique<Impl>(expected, limits, std::move(sink), digest, diff_id, library)) {}
 Inflater::~Inflater() = default;
 
 absl::Status Inflater::Write(absl::string_view data) { return impl_->Write(data); }

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/image/raw_inflate.h"
 #include "core/oci/digest.h"
 #include "core/oci/image_spec.h"
 
@@ -42,7 +43,7 @@ class Inflater {
   // other way round) it wins, since the digests are what is verified.
   Inflater(oci::Compression expected, const InflateLimits& limits, Sink sink,
            Digest::Algorithm digest = Digest::Algorithm::kSha256,
-           Digest::Algorithm diff_id = Digest::Algorithm::kSha256);
+           Digest::Algorithm diff_id = Digest::Algorithm::kSha256, InflateLibrary library = FastestInflateLibrary());
   ~Inflater();
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;

@@ -59,13 +59,32 @@ struct Outcome {
   std::string data;
 };
 
-Outcome Inflate(const std::string& stream, size_t step = 1 << 20, InflateLimits limits = {},
-                Compression expected = Compression::kGzip) {
+// Once for each library that inflates gzip.
+class InflateTest : public testing::TestWithParam<InflateLibrary> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == InflateLibrary::kIsal && FastestInflateLibrary() != InflateLibrary::kIsal) {
+      GTEST_SKIP() << "libisal2 is not installed";
+    }
+  }
+
+  static Outcome Inflate(const std::string& stream, size_t step = 1 << 20, InflateLimits limits = {},
+                         Compression expected = Compression::kGzip);
+  static void ExpectGood(const std::string& stream, const std::string& data, size_t step, Compression expected);
+};
+
+INSTANTIATE_TEST_SUITE_P(Libraries, InflateTest, testing::Values(InflateLibrary::kZlib, InflateLibrary::kIsal),
+                         [](const auto& info) { return info.param == InflateLibrary::kIsal ? "Isal" : "Zlib"; });
+
+Outcome InflateTest::Inflate(const std::string& stream, size_t step, InflateLimits limits, Compression expected) {
   Outcome outcome;
-  Inflater inflater(expected, limits, [&](absl::string_view data) {
-    outcome.data.append(data.data(), data.size());
-    return absl::OkStatus();
-  });
+  Inflater inflater(
+      expected, limits,
+      [&](absl::string_view data) {
+        outcome.data.append(data.data(), data.size());
+        return absl::OkStatus();
+      },
+      Digest::Algorithm::kSha256, Digest::Algorithm::kSha256, GetParam());
   for (size_t at = 0; at < stream.size(); at += step) {
     if (absl::Status status = inflater.Write(absl::string_view(stream).substr(at, step)); !status.ok()) {
       outcome.result = status;
@@ -76,7 +95,7 @@ Outcome Inflate(const std::string& stream, size_t step = 1 << 20, InflateLimits 
   return outcome;
 }
 
-void ExpectGood(const std::string& stream, const std::string& data, size_t step, Compression expected) {
+void InflateTest::ExpectGood(const std::string& stream, const std::string& data, size_t step, Compression expected) {
   const Outcome outcome = Inflate(stream, step, {}, expected);
   ASSERT_TRUE(outcome.result.ok()) << outcome.result.status() << " step " << step;
   EXPECT_EQ(outcome.data, data);
@@ -86,7 +105,7 @@ void ExpectGood(const std::string& stream, const std::string& data, size_t step,
   EXPECT_EQ(outcome.result->inflated_size, data.size());
 }
 
-TEST(Inflate, EveryFormatInAnyPieces) {
+TEST_P(InflateTest, EveryFormatInAnyPieces) {
   const std::string data = Sample(700'000);
   for (size_t step : {1ul, 3ul, 4096ul, 1ul << 20}) {
     ExpectGood(Gzip(data), data, step, Compression::kGzip);
@@ -95,7 +114,7 @@ TEST(Inflate, EveryFormatInAnyPieces) {
   }
 }
 
-TEST(Inflate, TheMagicWinsOverTheMediaType) {
+TEST_P(InflateTest, TheMagicWinsOverTheMediaType) {
   const std::string data = Sample(1000);
   ExpectGood(Gzip(data), data, 7, Compression::kNone);
   ExpectGood(Zstd(data), data, 7, Compression::kGzip);
@@ -104,7 +123,7 @@ TEST(Inflate, TheMagicWinsOverTheMediaType) {
   EXPECT_TRUE(absl::IsInvalidArgument(outcome.result.status())) << outcome.result.status();
 }
 
-TEST(Inflate, SeveralMembersAndPadding) {
+TEST_P(InflateTest, SeveralMembersAndPadding) {
   const std::string a = Sample(300'000), b = Sample(5000);
   for (size_t step : {1ul, 1000ul, 1ul << 20}) {
     ExpectGood(Gzip(a) + Gzip("") + Gzip(b), a + b, step, Compression::kGzip);
@@ -116,7 +135,7 @@ TEST(Inflate, SeveralMembersAndPadding) {
   }
 }
 
-TEST(Inflate, DamagedStreamsAreInvalid) {
+TEST_P(InflateTest, DamagedStreamsAreInvalid) {
   const std::string data = Sample(300'000);
   for (const std::string& good : {Gzip(data), Zstd(data)}) {
     for (const std::string& bad : {good.substr(0, good.size() / 2), good.substr(0, good.size() - 1), good.substr(0, 5),
@@ -134,14 +153,75 @@ TEST(Inflate, DamagedStreamsAreInvalid) {
   }
 }
 
-TEST(Inflate, EmptyStreams) {
+// A gzip stream with every optional part of a header, and a checksum over it.
+std::string WithFullHeader(const std::string& data) {
+  std::string header("\x1f\x8b\x08\x1e\1\2\3\4\0\xff", 10);
+  header += std::string("\x05\0extra", 7) + std::string("name\0", 5) + std::string("comment\0", 8);
+  const uint32_t crc = crc32(0, reinterpret_cast<const Bytef*>(header.data()), header.size());
+  header += static_cast<char>(crc & 0xff);
+  header += static_cast<char>(crc >> 8 & 0xff);
+  return header + Gzip(data).substr(10);
+}
+
+TEST_P(InflateTest, GzipHeaders) {
+  const std::string data = Sample(1000), good = WithFullHeader(data);
+  for (size_t step : {1ul, 7ul, 1ul << 20}) {
+    ExpectGood(good, data, step, Compression::kGzip);
+    ExpectGood(Gzip("a") + good, "a" + data, step, Compression::kGzip);
+    for (size_t at : {0, 1, 2, 3, 12, 20, 30, 31}) {
+      std::string bad = good;
+      bad[at] ^= 0x40;  // at 3 a reserved flag
+      EXPECT_TRUE(absl::IsInvalidArgument(Inflate(Gzip("a") + bad, step).result.status())) << at;
+    }
+    for (size_t end = 1; end < 40; ++end) {
+      EXPECT_TRUE(absl::IsInvalidArgument(Inflate(Gzip("a") + good.substr(0, end), step).result.status())) << end;
+    }
+  }
+}
+
+TEST_P(InflateTest, GzipTrailersAreChecked) {
+  const std::string good = Gzip(Sample(100'000));
+  for (size_t from_end = 1; from_end <= 8; ++from_end) {
+    std::string bad = good;
+    bad[bad.size() - from_end] ^= 1;
+    for (size_t step : {1ul, 1ul << 20}) {
+      const absl::Status status = Inflate(bad, step).result.status();
+      EXPECT_TRUE(absl::IsInvalidArgument(status)) << from_end;
+      EXPECT_TRUE(absl::StrContains(status.message(), from_end <= 4 ? "length check" : "data check")) << status;
+    }
+  }
+}
+
+TEST_P(InflateTest, OutputsAroundTheBuffersSize) {
+  const std::string sample = Sample(513 << 10);
+  for (size_t size : {(256ul << 10) - 1, 256ul << 10, (256ul << 10) + 1, 512ul << 10}) {
+    // The second one is a few bytes of input, the third copies from as far back as deflate can.
+    for (const std::string& data :
+         {sample.substr(0, size), std::string(size, 'a'), sample.substr(0, 32768) + sample.substr(0, size - 32768)}) {
+      ExpectGood(Gzip(data) + Gzip("end"), data + "end", 1 << 20, Compression::kGzip);
+    }
+  }
+}
+
+TEST_P(InflateTest, StoredBlocks) {
+  // Random bytes: deflate stores them as they are.
+  std::string data;
+  uint64_t state = 1;
+  while (data.size() < 400'000) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    data += static_cast<char>(state >> 56);
+  }
+  for (size_t step : {1ul, 4096ul, 1ul << 20}) ExpectGood(Gzip(data), data, step, Compression::kGzip);
+}
+
+TEST_P(InflateTest, EmptyStreams) {
   ExpectGood("", "", 1, Compression::kGzip);
   ExpectGood(Gzip(""), "", 1, Compression::kGzip);
   ExpectGood(Zstd(""), "", 1, Compression::kZstd);
   ExpectGood("ab", "ab", 1, Compression::kNone);
 }
 
-TEST(Inflate, BombsStopAtTheLimits) {
+TEST_P(InflateTest, BombsStopAtTheLimits) {
   const std::string zeros(20 << 20, '\0');
   InflateLimits limits;
   limits.max_bytes = 1 << 20;
@@ -155,7 +235,7 @@ TEST(Inflate, BombsStopAtTheLimits) {
   EXPECT_TRUE(absl::StrContains(outcome.result.status().message(), "times"));
 }
 
-TEST(Inflate, ZstdWindowsBeyondTheLimitAreRefused) {
+TEST_P(InflateTest, ZstdWindowsBeyondTheLimitAreRefused) {
   const std::string data = Sample(1 << 20);
   InflateLimits limits;
   EXPECT_TRUE(Inflate(Zstd(data, 27), 1000, limits).result.ok());

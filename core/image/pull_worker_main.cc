@@ -7,6 +7,7 @@
 #include "core/base/status.h"
 #include "core/config/config_json.h"
 #include "core/image/pull_worker.h"
+#include "core/image/raw_inflate.h"
 #include "core/plugin/plugins.h"
 
 namespace berth {
@@ -15,6 +16,7 @@ namespace {
 absl::Status Main(int control_fd) {
   signal(SIGPIPE, SIG_IGN);
   UniqueFd control(control_fd);
+  FastestInflateLibrary();  // what there is to load is loaded while nothing has been read from outside
   RETURN_IF_ERROR(Annotate(ConfinePullWorker(), "confine the pull worker"));
   std::unique_ptr<Plugins> plugins;  // outlives what the factory makes
   const RegistryFactory factory = [&plugins](const RegistryPlugins& wanted,
