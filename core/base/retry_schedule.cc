@@ -15,7 +15,6 @@ void RetrySchedule::Failed(const std::string& key, std::function<void()> attempt
   entry.pause_ns = entry.pause_ns == 0 ? first_ns_ : std::min(entry.pause_ns * 2, longest_ns_);
   entry.turn = ++last_turn_;
   entry.attempt = std::move(attempt);
-  if (timers_ == nullptr) timers_ = std::make_unique<TimerQueue>();
   timers_->At(MonotonicNanos() + entry.pause_ns, [this, key, turn = entry.turn] { Due(key, turn); });
 }
 

@@ -13,7 +13,7 @@
 
 namespace berth {
 
-// Thread-safe. Costs no thread until something has failed.
+// Thread-safe.
 class RetrySchedule {
  public:
   // The pause doubles with each failure from `first_ns` to `longest_ns`.
@@ -42,7 +42,7 @@ class RetrySchedule {
   std::map<std::string, Entry> entries_;
   uint64_t last_turn_ = 0;
   bool closed_ = false;
-  std::unique_ptr<TimerQueue> timers_;  // made with the first failure
+  std::unique_ptr<TimerQueue> timers_ = std::make_unique<TimerQueue>();
 };
 
 }  // namespace berth

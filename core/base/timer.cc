@@ -13,7 +13,7 @@ TimerQueue::~TimerQueue() {
     closing_ = true;
     changed_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 TimerQueue::Id TimerQueue::At(int64_t deadline_ns, std::function<void()> call) {
@@ -21,7 +21,6 @@ TimerQueue::Id TimerQueue::At(int64_t deadline_ns, std::function<void()> call) {
   const Id id = ++last_id_;
   due_.emplace(std::pair(deadline_ns, id), std::move(call));
   deadlines_.emplace(id, deadline_ns);
-  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
   changed_.notify_all();
   return id;
 }

@@ -1,4 +1,4 @@
-// Calls at a later time, on one thread that starts with the first of them.
+// Calls at a later time, on one thread.
 #ifndef BERTH_CORE_BASE_TIMER_H_
 #define BERTH_CORE_BASE_TIMER_H_
 
@@ -16,7 +16,7 @@ class TimerQueue {
  public:
   using Id = uint64_t;
 
-  TimerQueue() = default;
+  TimerQueue() : thread_([this] { Run(); }) {}
   // Drops what is not yet due and waits for a call under way.
   ~TimerQueue();
   TimerQueue(const TimerQueue&) = delete;
@@ -36,7 +36,7 @@ class TimerQueue {
   std::map<Id, int64_t> deadlines_;
   Id last_id_ = 0, running_ = 0;
   bool closing_ = false;
-  std::thread thread_;
+  std::thread thread_;  // starts when all else is there
 };
 
 }  // namespace berth

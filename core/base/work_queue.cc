@@ -2,8 +2,10 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include <chrono>
+#include <cstdint>
 #include <utility>
 
 #include "core/base/log.h"
@@ -12,10 +14,14 @@ namespace berth {
 namespace {
 
 constexpr std::chrono::seconds kIdleTime{10};
+constexpr uintptr_t kStackKept = 16 << 10;
 
 }  // namespace
 
-ThreadPool::ThreadPool(size_t threads, size_t stack_bytes) : limit_(threads), stack_bytes_(stack_bytes) {}
+ThreadPool::ThreadPool(size_t threads, size_t stack_bytes) : limit_(threads), stack_bytes_(stack_bytes) {
+  std::lock_guard lock(mutex_);
+  StartThread();
+}
 
 ThreadPool::~ThreadPool() {
   std::unique_lock lock(mutex_);
@@ -26,6 +32,17 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::Add(Task task) {
   std::lock_guard lock(mutex_);
+  AddLocked(std::move(task));
+}
+
+bool ThreadPool::TryAdd(Task task, size_t most_waiting) {
+  std::lock_guard lock(mutex_);
+  if (tasks_.size() > most_waiting) return false;
+  AddLocked(std::move(task));
+  return true;
+}
+
+void ThreadPool::AddLocked(Task task) {
   tasks_.push_back(std::move(task));
   if (idle_ >= tasks_.size()) {
     wake_.notify_one();
@@ -45,7 +62,7 @@ void ThreadPool::StartThread() {
   if (err == 0) {
     ++threads_;
   } else {
-    // The task waits for a thread that is there, or for the next Add when there is none.
+    // The task waits for a thread that is there.
     LogError("start a worker thread", {{"errno", err}, {"threads", threads_}});
   }
 }
@@ -61,9 +78,15 @@ void ThreadPool::Run() {
     if (tasks_.empty()) {
       if (closing_) break;
       ++idle_;
-      const bool woken = wake_.wait_for(lock, kIdleTime, [this] { return !tasks_.empty() || closing_; });
+      const auto wanted = [this] { return !tasks_.empty() || closing_; };
+      if (!wake_.wait_for(lock, kIdleTime, wanted) && threads_ == 1) {
+        lock.unlock();
+        GiveMemoryBack();
+        lock.lock();
+        wake_.wait(lock, wanted);
+      }
       --idle_;
-      if (!woken) break;
+      if (!wanted()) break;
       continue;
     }
     Task task = std::move(tasks_.front());
@@ -73,11 +96,23 @@ void ThreadPool::Run() {
     task = nullptr;  // what it captured dies outside the lock
     lock.lock();
   }
-  const bool last = --threads_ == 0 && !closing_;
+  --threads_;
   gone_.notify_all();
-  lock.unlock();
-  // The work is over: what it left free in the allocator goes back to the kernel instead of counting as ours.
-  if (last) malloc_trim(0);
+}
+
+// The work is over: what it left free in the allocator, and the depths of the stack, go back to the kernel instead of
+// counting as ours.
+void ThreadPool::GiveMemoryBack() {
+  malloc_trim(0);
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
+  void* lowest = nullptr;
+  size_t bytes = 0;
+  pthread_attr_getstack(&attributes, &lowest, &bytes);
+  pthread_attr_destroy(&attributes);
+  // Below this frame there is nothing that lives; a few pages are left to what is called from here.
+  const auto low = reinterpret_cast<uintptr_t>(lowest), here = reinterpret_cast<uintptr_t>(&attributes);
+  if (here > low + kStackKept) madvise(lowest, (here - kStackKept - low) & ~uintptr_t{4095}, MADV_DONTNEED);
 }
 
 SerialQueue::SerialQueue(ThreadPool* pool) : pool_(pool) {}

@@ -14,8 +14,9 @@ namespace berth {
 
 using Task = std::function<void()>;
 
-// At most `threads` threads, started when there is work and ended after they were idle for a while, so that an idle
-// daemon has none. Tasks start in the order they came. Any thread may call Add.
+// At most `threads` threads, started when there is work and ended after they were idle for a while, all but one: where
+// the node has no thread left to give, work goes on with the one that is there. Tasks start in the order they came. Any
+// thread may call Add.
 class ThreadPool {
  public:
   explicit ThreadPool(size_t threads, size_t stack_bytes = 512 << 10);
@@ -25,11 +26,15 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   void Add(Task task);
+  // False, and nothing is done, when more than `most_waiting` tasks wait for a thread already.
+  bool TryAdd(Task task, size_t most_waiting);
 
  private:
+  void AddLocked(Task task);
   static void* ThreadMain(void* self);
   void Run();
   void StartThread();
+  static void GiveMemoryBack();
 
   const size_t limit_;
   const size_t stack_bytes_;

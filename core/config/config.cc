@@ -101,6 +101,7 @@ void ReadAll(TomlReader& top, Config* config) {
   top.ReadTable("daemon", [&](TomlReader& t) {
     t.ReadInt("worker_threads", 2, 1024, &config->daemon.worker_threads);
     t.ReadInt("exec_threads", 1, 1024, &config->daemon.exec_threads);
+    t.ReadInt("exec_waiting", 0, 8192, &config->daemon.exec_waiting);
   });
   top.ReadTable("runtime", [&](TomlReader& t) {
     ReadCgroupDriver(t, config);
@@ -212,6 +213,7 @@ exec_sync_output_bytes = 16777216  # of each of stdout and stderr; the rest is d
 [daemon]
 worker_threads = 48  # the most at a time; idle ones end
 exec_threads = 64    # ExecSync calls at a time; more of them wait
+exec_waiting = 2048  # this many; what comes beyond is refused with RESOURCE_EXHAUSTED
 
 [runtime]
 default_handler = "crun"

@@ -68,6 +68,7 @@ struct Config {
   struct Daemon {
     int64_t worker_threads = 48;  // for calls that wait for the kernel, an executor or a plugin
     int64_t exec_threads = 64;    // ExecSync calls at a time; more of them wait
+    int64_t exec_waiting = 2048;  // this many; what comes beyond is refused
   } daemon;
 
   struct Runtime {

@@ -38,6 +38,7 @@ TEST(ConfigTest, TheDefaultTextSaysWhatTheDefaultsAre) {
   EXPECT_EQ(shown->container.exec_sync_output_bytes, real.container.exec_sync_output_bytes);
   EXPECT_EQ(shown->daemon.worker_threads, real.daemon.worker_threads);
   EXPECT_EQ(shown->daemon.exec_threads, real.daemon.exec_threads);
+  EXPECT_EQ(shown->daemon.exec_waiting, real.daemon.exec_waiting);
   EXPECT_EQ(shown->runtime.default_handler, real.runtime.default_handler);
   EXPECT_EQ(shown->runtime.handlers.size(), real.runtime.handlers.size());
 }

@@ -111,9 +111,14 @@ void Containers::ExecSync(const std::string& id, const std::vector<std::string>&
   if (!found.ok()) return done(found.status());
   if (absl::Status bad = CheckCommand(command); !bad.ok()) return done(bad);
   if (timeout_seconds < 0) return done(absl::InvalidArgumentError("exec: the timeout is negative"));
-  env_.exec_pool->Add([this, container = *found, command, timeout_seconds, done = std::move(done)] {
+  const Task run = [this, container = *found, command, timeout_seconds, done] {
     done(RunExec(container, command, timeout_seconds));
-  });
+  };
+  if (!env_.exec_pool->TryAdd(run, static_cast<size_t>(env_.config->daemon.exec_waiting))) {
+    done(absl::ResourceExhaustedError(
+        absl::StrCat("exec in container ", (*found)->id(), ": ", env_.config->daemon.exec_waiting,
+                     " others wait already; try again later, or raise [daemon] exec_waiting and exec_threads")));
+  }
 }
 
 absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Container>& container,

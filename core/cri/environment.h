@@ -9,6 +9,7 @@
 #include "core/config/config.h"
 #include "core/container/containers.h"
 #include "core/cri/open_calls.h"
+#include "core/cri/request_budget.h"
 #include "core/image/images.h"
 #include "core/pod/handler.h"
 #include "core/pod/pod_network.h"
@@ -29,6 +30,7 @@ struct CriEnvironment {
   ThreadPool* pool = nullptr;        // for answers that read a file or ask a plugin
   ThreadPool* image_pool = nullptr;  // for pulls and removals, which last: nothing else waits behind them
   OpenCalls* calls = nullptr;        // the same that the server drains
+  RequestBudget* budget = nullptr;   // of both services together
 };
 
 }  // namespace berth

@@ -23,6 +23,7 @@ namespace {
 
 // Longer names than any registry serves (host 255, repository 255, tag 128, digest 135), with room.
 constexpr size_t kMostImageBytes = 4096;
+constexpr size_t kMostImageCallsWaiting = 512;
 
 absl::Status CheckSpec(const cri::ImageSpec& spec, absl::string_view what) {
   if (spec.image().empty()) return absl::InvalidArgumentError(absl::StrCat(what, ": the image spec names no image"));
@@ -40,9 +41,10 @@ class PullCall : public UnaryCall {
 
   int cancel_fd() const { return cancelled_.get(); }
   void OnCancel() override { eventfd_write(cancelled_.get(), 1); }
+  // The answer first: the pull that is given up would have another.
   void End(const grpc::Status& status) override {
-    OnCancel();
     UnaryCall::End(status);
+    OnCancel();
   }
 
  private:
@@ -132,12 +134,16 @@ grpc::ServerUnaryReactor* CriImageService::PullImage(Context*, const cri::PullIm
   }
   ImagePullRequest pull = PullRequestOf(*request);
   pull.snapshotters = SnapshottersFor(*env_.handlers, handler);
-  env_.image_pool->Add([this, call, response, pull = std::move(pull)] {
+  const Task work = [this, call, response, pull = std::move(pull)] {
     Call cancellable;
     cancellable.cancel_fd = call->cancel_fd();
     const auto id = env_.images->Pull(cancellable, pull);
     call->Answer(id.status(), [&] { response->set_image_ref(*id); });
-  });
+  };
+  if (!env_.image_pool->TryAdd(work, kMostImageCallsWaiting)) {
+    call->Answer(absl::ResourceExhaustedError(
+        absl::StrCat("pull image: ", kMostImageCallsWaiting, " pulls and removals wait already; try again later")));
+  }
   return call.get();
 }
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/cri/environment.h"
-#include "core/cri/malformed_request.h"
+#include "core/cri/guarded_service.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 
 namespace berth {
@@ -15,7 +15,7 @@ namespace cri = ::runtime::v1;
 // A cancelled PullImage gives that caller's pull up; a RemoveImage that has begun is carried through.
 class CriImageService final : public GuardedService<cri::ImageService, CriImageService> {
  public:
-  explicit CriImageService(CriEnvironment environment) : env_(std::move(environment)) {
+  explicit CriImageService(const CriEnvironment& environment) : GuardedService(environment.budget), env_(environment) {
     Guard("ListImages", &CriImageService::ListImages);
     Guard("ImageStatus", &CriImageService::ImageStatus);
     Guard("PullImage", &CriImageService::PullImage);

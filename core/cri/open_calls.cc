@@ -13,22 +13,37 @@ grpc::Status Stopping() {
   return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the daemon is stopping; what was begun goes on, ask again later");
 }
 
+grpc::Status TooManyStreams() {
+  return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                      "too many streams are open on this daemon; end those that are not read, or try again later");
+}
+
 }  // namespace
 
-void OpenCalls::Add(const std::shared_ptr<OpenCall>& call, Length length) {
-  bool too_late;
+void OpenCalls::Add(const std::shared_ptr<OpenCall>& call) { Enter(call, {call, Length::kFinite, false}); }
+
+void OpenCalls::AddStream(const std::shared_ptr<OpenCall>& call, Length length) { Enter(call, {call, length, true}); }
+
+void OpenCalls::Enter(const std::shared_ptr<OpenCall>& call, Entry entry) {
+  bool too_late, too_many;
   {
     std::lock_guard lock(mutex_);
-    calls_.emplace(call.get(), Entry{call, length});
-    too_late = length == Length::kEndless ? ends_endless_ : ends_finite_;
+    too_late = entry.length == Length::kEndless ? ends_endless_ : ends_finite_;
+    too_many = entry.stream && streams_ >= kMostStreams;
+    streams_ += entry.stream ? 1 : 0;
+    calls_.emplace(call.get(), std::move(entry));
   }
-  if (too_late) call->End(Stopping());
+  if (too_late) return call->End(Stopping());
+  if (too_many) call->End(TooManyStreams());
 }
 
 void OpenCalls::Remove(OpenCall* call) {
   // Notified under the lock: the one who waits may destroy this as soon as it is released.
   std::lock_guard lock(mutex_);
-  calls_.erase(call);
+  if (const auto found = calls_.find(call); found != calls_.end()) {
+    streams_ -= found->second.stream ? 1 : 0;
+    calls_.erase(found);
+  }
   changed_.notify_all();
 }
 

@@ -23,9 +23,13 @@ class OpenCall {
 class OpenCalls {
  public:
   enum class Length : bool { kFinite, kEndless };
+  // One keeps its list, or its ring of events, for as long as its client likes to read.
+  static constexpr size_t kMostStreams = 256;
 
   // `call` is ended at once when the drain has come so far.
-  void Add(const std::shared_ptr<OpenCall>& call, Length length);
+  void Add(const std::shared_ptr<OpenCall>& call);
+  // The same for a stream; ended with RESOURCE_EXHAUSTED when there are too many.
+  void AddStream(const std::shared_ptr<OpenCall>& call, Length length);
   // From OnDone: nothing of the call is left in gRPC.
   void Remove(OpenCall* call);
   size_t size() const;
@@ -38,13 +42,16 @@ class OpenCalls {
   struct Entry {
     std::shared_ptr<OpenCall> call;
     Length length;
+    bool stream;
   };
+  void Enter(const std::shared_ptr<OpenCall>& call, Entry entry);
   void EndAll(Length length);
   bool FiniteLeft() const;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<OpenCall*, Entry> calls_;
+  size_t streams_ = 0;
   bool ends_endless_ = false, ends_finite_ = false;
 };
 

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "core/cri/environment.h"
-#include "core/cri/malformed_request.h"
+#include "core/cri/guarded_service.h"
 #include "core/plugin/oci_executor.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 
@@ -25,7 +25,8 @@ namespace cri = ::runtime::v1;
 // client is gone is carried through all the same.
 class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRuntimeService> {
  public:
-  explicit CriRuntimeService(CriEnvironment environment) : env_(std::move(environment)) {
+  explicit CriRuntimeService(const CriEnvironment& environment)
+      : GuardedService(environment.budget), env_(environment) {
     Guard("Version", &CriRuntimeService::Version);
     Guard("Status", &CriRuntimeService::Status);
     Guard("RuntimeConfig", &CriRuntimeService::RuntimeConfig);

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
+#include "core/base/descriptor_limit.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
@@ -134,6 +135,13 @@ void CriServer::AcceptLoop() {
     if (fds[0].revents != 0) return;
     UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
+      // The lowest free number is given out: this many are open. The rest is for the work that calls ask for.
+      if (static_cast<uint64_t>(fd.get()) >= DescriptorLimit() / 4 * 3) {
+        fd.reset();  // the client sees UNAVAILABLE and comes again
+        WarnOfRefusal();
+        continue;
+      }
+      refusing_ = false;
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
       connection.listener_fd = -1;
       connection.fd = fd.release();
@@ -143,6 +151,13 @@ void CriServer::AcceptLoop() {
       LogWarn("accept a connection", {{"error", ErrnoStatus("accept").message()}});
       poll(fds, 1, kAcceptPauseMs);
     }
+  }
+}
+
+void CriServer::WarnOfRefusal() {
+  if (!std::exchange(refusing_, true)) {
+    LogWarn("connections are refused: too few descriptors are left",
+            {{"descriptors", DescriptorLimit()}, {"hint", "raise LimitNOFILE of the daemon's service"}});
   }
 }
 

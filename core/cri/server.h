@@ -43,9 +43,11 @@ class CriServer {
  private:
   CriServer() = default;
   void AcceptLoop();
+  void WarnOfRefusal();
   void StopAccepting();
 
   std::string socket_;
+  bool refusing_ = false;  // of the accepting thread
   struct stat made_ = {};  // what was bound: tells our socket from a successor's
   OpenCalls* calls_ = nullptr;
   UniqueFd listener_, stop_;

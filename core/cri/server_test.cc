@@ -311,5 +311,19 @@ TEST_F(CriServerTest, AClientThatDoesNotReadHoldsNobodyUp) {
   EXPECT_LT(MonotonicNanos() - drain, 5'000 * kMillisecond);
 }
 
+TEST_F(CriServerTest, TooManyStreamsAreRefusedUntilOneEnds) {
+  Serve();
+  CriClient client(options_.socket);
+  std::vector<std::unique_ptr<CriClient::EventStream>> streams;
+  for (size_t i = 0; i < OpenCalls::kMostStreams; ++i) streams.push_back(client.GetContainerEvents());
+  EXPECT_EQ(client.GetContainerEvents()->Next().status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(client.StreamContainers({}, [](const auto&) {}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(client.Version({}).ok()) << "other calls go on";
+  streams.back()->Cancel();
+  streams.pop_back();
+  WaitFor([&] { return client.StreamContainers({}, [](const auto&) {}).ok(); });
+  for (const auto& stream : streams) stream->Cancel();
+}
+
 }  // namespace
 }  // namespace berth

@@ -218,6 +218,7 @@ class ServicesTest : public testing::Test {
     environment.pool = pool_.get();
     environment.image_pool = image_pool_.get();
     environment.calls = &calls_;
+    environment.budget = &budget_;
     runtime_service_ = std::make_unique<CriRuntimeService>(environment);
     image_service_ = std::make_unique<CriImageService>(environment);
     CriServerOptions server;
@@ -244,6 +245,7 @@ class ServicesTest : public testing::Test {
   std::unique_ptr<PodEvents> events_;
   std::unique_ptr<Pods> pods_;
   std::unique_ptr<Containers> containers_;
+  RequestBudget budget_{8, 1 << 20};
   std::unique_ptr<ThreadPool> pool_, exec_pool_, image_pool_;
   OpenCalls calls_;
   std::unique_ptr<CriRuntimeService> runtime_service_;
@@ -376,6 +378,24 @@ TEST_F(ServicesTest, EmptyRequestsAreRefusedNotFatal) {
 }
 
 // The executor of these tests cannot update anything.
+TEST_F(ServicesTest, RequestsBeyondTheBudgetAreRefusedAndLaterOnesServed) {
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(budget_.Take(1));
+  const auto refused = client_->Version({});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_NE(refused.status().message().find("too many calls are open"), std::string::npos) << refused.status();
+  cri::ImageStatusRequest large;
+  large.mutable_image()->set_image(std::string(1 << 20, 'x'));
+  for (int i = 0; i < 7; ++i) budget_.Return(1);
+  EXPECT_EQ(client_->ImageStatus(large).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(client_->Version({}).ok());
+  budget_.Return(1);
+  // Calls give their share back; the last of them may do so after its answer arrived.
+  const int64_t deadline = MonotonicNanos() + 20'000'000'000;
+  while (budget_.held() > 0 && MonotonicNanos() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(budget_.held(), 0u);
+  EXPECT_EQ(client_->ImageStatus(large).status().code(), absl::StatusCode::kInvalidArgument) << "the name is too long";
+}
+
 TEST_F(ServicesTest, AnUpdateThatFailsIsUndone) {
   const std::string spec = config_.state + "/bundles/" + kContainer + "/config.json";
   const std::string before = R"({"linux":{"resources":{}},"process":{}})";

@@ -30,7 +30,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public OpenCall {
   void Begin(std::shared_ptr<StreamCall> self, OpenCalls::Length length) {
     self_ = std::move(self);
     this->StartSendInitialMetadata();  // tells the client that the stream has begun
-    calls_->Add(self_, length);
+    calls_->AddStream(self_, length);
     Pump();
   }
 

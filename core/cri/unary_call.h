@@ -23,7 +23,7 @@ class UnaryCall : public grpc::ServerUnaryReactor, public OpenCall {
   static std::shared_ptr<Call> Start(OpenCalls* calls) {
     auto call = std::make_shared<Call>(calls);
     call->self_ = call;
-    calls->Add(call, OpenCalls::Length::kFinite);
+    calls->Add(call);
     return call;
   }
   // Only through Start.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
+#include "core/base/descriptor_limit.h"
 #include "core/base/file.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
@@ -57,6 +58,7 @@ Call StartCall() {
 struct Daemon::Parts {
   Config config;
   std::string version, boot_id;
+  uint64_t descriptor_limit = 0;
   std::unique_ptr<Store> store;
   std::unique_ptr<IdSource> ids;
   EventBus bus;
@@ -74,6 +76,7 @@ struct Daemon::Parts {
   std::unique_ptr<Containers> containers;
   std::unique_ptr<PodEvents> events;
   OpenCalls calls;
+  RequestBudget budget;
   std::unique_ptr<CriRuntimeService> runtime_service;
   std::unique_ptr<CriImageService> image_service;
   std::unique_ptr<CriServer> server;
@@ -107,6 +110,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, cons
   Parts& p = *daemon->parts_;
   p.config = config;
   p.version = version;
+  p.descriptor_limit = RaiseDescriptorLimit();
   RETURN_IF_ERROR(p.OpenState());
   RETURN_IF_ERROR(p.MakeRuntime());
   RETURN_IF_ERROR(p.Recover());
@@ -161,17 +165,11 @@ absl::Status Daemon::Parts::MakeRuntime() {
   options.timeout_ns = config.image.pull_timeout_seconds * 1'000'000'000;
   ASSIGN_OR_RETURN(images, Images::Open(std::move(options)));
 
-  PodEnvironment pod_environment{&config,
-                                 ids.get(),
-                                 store.get(),
-                                 pool.get(),
-                                 loop.get(),
-                                 program,
-                                 &cgroups,
-                                 networks.get(),
-                                 &set.handlers,
-                                 boot_id,
-                                 [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
+  PodEnvironment pod_environment{
+      &config,    ids.get(),        store.get(),
+      pool.get(), loop.get(),       program,
+      &cgroups,   networks.get(),   &set.handlers,
+      boot_id,    descriptor_limit, [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
   pods = std::make_unique<Pods>(std::move(pod_environment));
   ContainerEnvironment container_environment{
       &config,         ids.get(),
@@ -211,6 +209,7 @@ absl::Status Daemon::Parts::Serve() {
   environment.pool = pool.get();
   environment.image_pool = image_pool.get();
   environment.calls = &calls;
+  environment.budget = &budget;
   runtime_service = std::make_unique<CriRuntimeService>(environment);
   image_service = std::make_unique<CriImageService>(environment);
   CriServerOptions options;

@@ -149,7 +149,8 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
 absl::Status Pods::Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record) {
   RETURN_IF_ERROR(Failpoint("pod.launch.before"));
   const PodPaths paths(env_.config->state, record->id());
-  const PodSpec spec = MakePodSpec(record->id(), *pod->view()->config, paths, env_.config->pod.shm_bytes);
+  PodSpec spec = MakePodSpec(record->id(), *pod->view()->config, paths, env_.config->pod.shm_bytes);
+  spec.descriptor_limit = env_.descriptor_limit;
   auto supervisor = Supervisor::Launch(env_.loop, env_.supervisor_program, spec, events_.get(), SupervisorCall());
   if (!supervisor.ok()) return Annotate(supervisor.status(), "start the pod's supervisor");
   record->set_supervisor_pid((*supervisor)->pid());

@@ -56,6 +56,7 @@ struct PodEnvironment {
   const PodNetworks* networks;
   const Handlers* handlers;
   std::string boot_id;
+  uint64_t descriptor_limit = 0;  // that containers start with; 0: this process's own
   // Told after each change, on the pod's queue: builds and publishes the event.
   std::function<void(const std::shared_ptr<Pod>&, EventType)> changed;
 };

@@ -251,6 +251,7 @@ wire::LaunchSpec ToWire(const PodSpec& spec, const std::string& program) {
   m.new_uts = spec.new_uts;
   m.shared_pid = spec.shared_pid;
   m.shm_size = spec.shm_size;
+  m.descriptor_limit = spec.descriptor_limit;
   for (const auto& [name, value] : spec.sysctls) m.sysctls.push_back({name, value});
   for (const IdMapping& line : spec.uid_map) m.uid_map.push_back({line.inside, line.host, line.count});
   for (const IdMapping& line : spec.gid_map) m.gid_map.push_back({line.inside, line.host, line.count});

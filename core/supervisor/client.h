@@ -42,6 +42,7 @@ struct PodSpec {
   std::string netns_pin;    // /run/netns/berth-ID: the network namespace is bind-mounted there; "" none
   std::string shm_path;     // directory (made if missing) where the pod's /dev/shm tmpfs is mounted; "" none
   uint64_t shm_size = 64 << 20;
+  uint64_t descriptor_limit = 0;  // soft RLIMIT_NOFILE that containers start with; 0: the daemon's own
 };
 
 // Undoes what outlives a supervisor: unmounts (MNT_DETACH) and removes netns_pin, shm_path and user_ns_path. The

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,16 @@ class Undo {
   pid_t init_ = 0;
 };
 
+// Everything that runs in the pod inherits it.
+Error LimitDescriptors(uint64_t most) {
+  rlimit limit = {};
+  if (most == 0) return Ok();
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return Errno("read the limit of descriptors");
+  limit.rlim_cur = most < limit.rlim_max ? most : limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return Errno("set the limit of descriptors");
+  return Ok();
+}
+
 }  // namespace
 
 Error ReadSpec(wire::LaunchSpec* spec) {
@@ -86,6 +97,7 @@ Error SetUpPod(wire::LaunchSpec spec, std::unique_ptr<Pod>* pod) {
   parts.mount_ns.reset(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (!parts.mount_ns) return Errno("open /proc/self/ns/mnt");
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Errno("become a subreaper");
+  BERTH_TRY(LimitDescriptors(spec.descriptor_limit));
   BERTH_TRY(OpenDirectory(spec.directory, &parts.directory, &parts.exits));
   undo.Directory();
   undo.Pins();

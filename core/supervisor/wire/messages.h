@@ -88,13 +88,13 @@ struct LaunchSpec {
   uint32_t version = kVersion;
   std::string id, directory, build_id, hostname, user_ns_path, netns_pin, shm_path;
   bool new_network = false, new_ipc = false, new_uts = false, shared_pid = false;
-  uint64_t shm_size = 0;
+  uint64_t shm_size = 0, descriptor_limit = 0;
   std::vector<Sysctl> sysctls;
   std::vector<IdMapping> uid_map, gid_map;
   template <class A>
   void Fields(A& a) {
     a(version, id, directory, build_id, hostname, user_ns_path, netns_pin, shm_path);
-    a(new_network, new_ipc, new_uts, shared_pid, shm_size, sysctls, uid_map, gid_map);
+    a(new_network, new_ipc, new_uts, shared_pid, shm_size, descriptor_limit, sysctls, uid_map, gid_map);
   }
 };
 
