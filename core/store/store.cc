@@ -113,9 +113,14 @@ Store::~Store() {
 
 absl::Status Store::ErrorLocked(absl::string_view what) const {
   const int code = db_ != nullptr ? sqlite3_extended_errcode(db_) : SQLITE_NOMEM;
-  return absl::Status(CodeOf(code),
-                      absl::StrCat(what, " ", path_, ": ", db_ != nullptr ? sqlite3_errmsg(db_) : "out of memory",
-                                   " (SQLite ", code, ")"));
+  const absl::StatusCode status = CodeOf(code);
+  const char* advice = status == absl::StatusCode::kDataLoss
+                           ? "; the file is damaged: put a copy of it back, or drain the node, stop its pods and move "
+                             "it away with its -wal: berth then starts without images and pods"
+                           : "";
+  return absl::Status(
+      status, absl::StrCat(what, " ", path_, ": ", db_ != nullptr ? sqlite3_errmsg(db_) : "out of memory", " (SQLite ",
+                           code, ")", advice));
 }
 
 absl::Status Store::Exec(const char* sql) {
@@ -138,6 +143,8 @@ absl::Status Store::Migrate() {
     return absl::FailedPreconditionError(absl::StrCat("open ", path_, ": this is not a database of Berth"));
   }
   if (version > kSchemaVersion) {
+    // Closing would move its log into the file.
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     return absl::FailedPreconditionError(absl::StrCat("open ", path_, ": its schema is version ", version,
                                                       ", this berth knows up to ", kSchemaVersion,
                                                       "; run the newer berth that wrote it"));

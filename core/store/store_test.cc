@@ -99,15 +99,24 @@ TEST_F(StoreTest, NumbersNeverComeTwice) {
   }
 }
 
+// Its log too: the newer daemon may have been killed, and what it committed last is in there alone.
 TEST_F(StoreTest, RefusesANewerSchemaAndLeavesItAlone) {
   { ASSERT_TRUE(Store::Open(path()).ok()); }
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(path().c_str(), &db), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version=999", nullptr, nullptr, nullptr), SQLITE_OK);
+  std::map<std::string, std::string> left;
+  for (const char* file : {"", "-wal"}) {
+    const std::string copy = dir_ + "/copy.db" + file;
+    left[copy] = ReadFile(path() + file, 16 << 20).value();
+    ASSERT_TRUE(WriteFileAtomic(copy, left[copy], 0600, Durability::kVolatile).ok());
+  }
   sqlite3_close(db);
-  auto store = Store::Open(path());
+  ASSERT_FALSE(left[dir_ + "/copy.db-wal"].empty());
+  auto store = Store::Open(dir_ + "/copy.db");
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(store.status().message(), HasSubstr("version 999"));
+  for (const auto& [file, bytes] : left) EXPECT_EQ(ReadFile(file, 16 << 20).value_or("gone"), bytes) << file;
 }
 
 TEST_F(StoreTest, RefusesWhatIsNotADatabase) {
