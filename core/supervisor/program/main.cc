@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "core/supervisor/program/launch.h"
+#include "core/supervisor/program/oom_score.h"
 
 namespace berth::supervisor {
 namespace {
@@ -52,6 +53,7 @@ void LetGoOfTheDaemon() {
 
 int Supervise(wire::LaunchSpec spec, UniqueFd socket) {
   prctl(PR_SET_NAME, "berth-supervisor");  // the kernel keeps 15 bytes
+  SetOwnOomScore();
   LetGoOfTheDaemon();
   std::unique_ptr<Pod> pod;
   Error error = SetUpPod(std::move(spec), &pod);

@@ -81,7 +81,9 @@ Error Pod::CaptureStart(Command* command, const wire::Run& m) {
   BERTH_TRY(MakePipe(&err));
   UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null) return Errno("open /dev/null");
-  BERTH_TRY(Spawn(m, null.get(), out.write.get(), err.write.get(), &command->pid, &command->failure));
+  Container* container = m.purpose == wire::kExec ? FindContainer(m.container_id) : nullptr;
+  const pid_t member_of = container == nullptr ? 0 : container->process.pid;
+  BERTH_TRY(Spawn(m, member_of, null.get(), out.write.get(), err.write.get(), &command->pid, &command->failure));
   command->out.Start(&loop_, std::move(out.read), [command](std::string_view d) { command->out_tail.Add(d); });
   command->err.Start(&loop_, std::move(err.read), [command](std::string_view d) { command->err_tail.Add(d); });
   return Ok();
@@ -117,7 +119,8 @@ Error Pod::StartExec(const wire::Run& m, Command* command) {
   if (exec->terminal) {
     BERTH_TRY(CaptureStart(command, m));
   } else {
-    BERTH_TRY(Spawn(m, exec->in.get(), exec->out.get(), exec->err.get(), &command->pid, &command->failure));
+    const pid_t member_of = FindContainer(m.container_id)->process.pid;
+    BERTH_TRY(Spawn(m, member_of, exec->in.get(), exec->out.get(), exec->err.get(), &command->pid, &command->failure));
   }
   exec->in.reset();
   exec->out.reset();

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/supervisor/program/oom_score.h"
 #include "core/supervisor/program/rootfs_mount.h"
 #include "core/supervisor/program/stream.h"
 #include "core/supervisor/wire/frame.h"
@@ -25,6 +27,15 @@ bool HasNul(const std::vector<std::string>& strings) {
     if (s.find('\0') != std::string::npos) return true;
   }
   return false;
+}
+
+// What no command of the executor keeps of us. It ends with us, too: the next daemon deletes what it was at work on.
+void BecomeCommand(pid_t supervisor, pid_t member_of) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != supervisor) _exit(127);  // it died before that
+  DropOomProtection();
+  if (member_of > 0) TakeOomScoreOf(member_of);
 }
 
 // Waits for one frame; false when the supervisor has hung up.
@@ -78,13 +89,14 @@ void Execute(const std::vector<std::string>& argv, const std::vector<std::string
   _exit(127);
 }
 
-Error Spawn(const wire::Run& run, int in, int out, int err, pid_t* pid, UniqueFd* failure) {
+Error Spawn(const wire::Run& run, pid_t member_of, int in, int out, int err, pid_t* pid, UniqueFd* failure) {
   Pipe pipe;
   BERTH_TRY(MakePipe(&pipe));
+  const pid_t self = getpid();
   *pid = fork();
   if (*pid < 0) return Errno("fork");
   if (*pid == 0) {
-    setpgid(0, 0);
+    BecomeCommand(self, member_of);
     int fds[] = {in, out, err, pipe.write.get()};
     if (!PlaceDescriptors(fds, 4)) _exit(127);
     fcntl(3, F_SETFD, FD_CLOEXEC);
@@ -101,10 +113,11 @@ Error StartMounter(const wire::PrepareContainer& prepare, int mount_ns, const wi
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return Errno("socketpair");
   UniqueFd ours(ends[0]), theirs(ends[1]);
+  const pid_t self = getpid();
   *pid = fork();
   if (*pid < 0) return Errno("fork");
   if (*pid == 0) {
-    setpgid(0, 0);
+    BecomeCommand(self, 0);
     int fds[] = {in, out, err, theirs.get(), mount_ns};
     if (!PlaceDescriptors(fds, 5)) _exit(127);
     ResetSignals();

@@ -19,8 +19,9 @@ Error CheckCommand(const std::vector<std::string>& argv, const std::vector<std::
 [[noreturn]] void Execute(const std::vector<std::string>& argv, const std::vector<std::string>& env, int failure);
 
 // Starts a command in a process group of its own with these standard streams. `failure` receives the reading end of
-// a pipe that stays empty when the program could be executed.
-Error Spawn(const wire::Run& run, int in, int out, int err, pid_t* pid, UniqueFd* failure);
+// a pipe that stays empty when the program could be executed. Its OOM score is that of the process `member_of`, which
+// what it leaves behind is to be like (not every executor sees to that); 0: none.
+Error Spawn(const wire::Run& run, pid_t member_of, int in, int out, int err, pid_t* pid, UniqueFd* failure);
 
 // Starts the child that mounts a container's rootfs and waits for its command on `socket`: it answers with a kReply
 // frame that carries the rootfs or an error; a kRun frame makes it the command. It ends when the socket hangs up.
