@@ -120,8 +120,21 @@ SerialQueue::SerialQueue(ThreadPool* pool) : pool_(pool) {}
 void SerialQueue::Add(Task task) {
   std::lock_guard lock(state_->mutex);
   state_->tasks.push_back(std::move(task));
-  if (state_->running) return;
+  if (state_->running || state_->held) return;
   state_->running = true;
+  pool_->Add([pool = pool_, state = state_] { RunNext(pool, state); });
+}
+
+void SerialQueue::Hold() {
+  std::lock_guard lock(state_->mutex);
+  state_->held = true;
+}
+
+void SerialQueue::Release(Task first) {
+  std::lock_guard lock(state_->mutex);
+  if (!std::exchange(state_->held, false)) return;
+  state_->tasks.push_front(std::move(first));
+  if (std::exchange(state_->running, true)) return;  // the task that holds it has not returned yet
   pool_->Add([pool = pool_, state = state_] { RunNext(pool, state); });
 }
 
@@ -136,7 +149,7 @@ void SerialQueue::RunNext(ThreadPool* pool, std::shared_ptr<State> state) {
   task();
   task = nullptr;
   std::lock_guard lock(state->mutex);
-  if (state->tasks.empty()) {
+  if (state->tasks.empty() || state->held) {
     state->running = false;
   } else {
     pool->Add([pool, state] { RunNext(pool, state); });

@@ -52,11 +52,17 @@ class SerialQueue {
   explicit SerialQueue(ThreadPool* pool);  // the pool outlives every task
   void Add(Task task);
 
+  // Before the first Add, or from inside a task of this queue: no further task runs, and none costs a thread, until
+  // Release. Then `first` comes before all that wait.
+  void Hold();
+  // Drops `first` unless the queue is held.
+  void Release(Task first);
+
  private:
   struct State {
     std::mutex mutex;
     std::deque<Task> tasks;
-    bool running = false;
+    bool running = false, held = false;
   };
   static void RunNext(ThreadPool* pool, std::shared_ptr<State> state);
 

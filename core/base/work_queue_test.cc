@@ -68,6 +68,54 @@ TEST(SerialQueueTest, TasksMayAddTasks) {
   EXPECT_EQ(done.get_future().get(), 7);
 }
 
+TEST(SerialQueueTest, AHeldQueueRunsNothingUntilItIsReleased) {
+  ThreadPool pool(2);
+  SerialQueue queue(&pool);
+  std::vector<int> order;
+  std::promise<void> done;
+  queue.Hold();
+  queue.Add([&] { order.push_back(2); });
+  queue.Add([&] {
+    order.push_back(3);
+    done.set_value();
+  });
+  // The pool is free all the same.
+  std::promise<void> other;
+  pool.Add([&] { other.set_value(); });
+  other.get_future().wait();
+  EXPECT_TRUE(order.empty());
+  queue.Release([&] { order.push_back(1); });
+  done.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+  queue.Release([&] { order.push_back(4); });  // it is not held
+  std::promise<void> last;
+  queue.Add([&] { last.set_value(); });
+  last.get_future().wait();
+  EXPECT_EQ(order.size(), 3u);
+}
+
+TEST(SerialQueueTest, ATaskMayHoldItsOwnQueue) {
+  ThreadPool pool(2);
+  SerialQueue queue(&pool);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int> order;
+    std::promise<void> holding, done;
+    queue.Add([&] {
+      queue.Hold();
+      order.push_back(1);
+      holding.set_value();
+    });
+    queue.Add([&] {
+      order.push_back(3);
+      done.set_value();
+    });
+    holding.get_future().wait();
+    queue.Release([&] { order.push_back(2); });  // while that task may not have returned
+    done.get_future().wait();
+    EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+  }
+}
+
 TEST(TimerQueueTest, CallsInOrderOfTheirTimes) {
   TimerQueue timers;
   std::vector<int> order;

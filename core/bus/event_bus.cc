@@ -8,6 +8,18 @@ namespace berth {
 struct Subscription::State {
   State(uint32_t t, size_t c, std::function<void()> w) : topics(t), capacity(c), wake(std::move(w)) {}
 
+  // False when the event is of another topic, or lost.
+  bool Add(const std::shared_ptr<const Event>& event) {
+    if ((topics & static_cast<uint32_t>(event->topic)) == 0) return false;
+    std::lock_guard lock(mutex);
+    if (ring.size() >= capacity) {
+      ++lost;
+      return false;
+    }
+    ring.push_back({event, std::exchange(lost, 0)});
+    return true;
+  }
+
   const uint32_t topics;
   const size_t capacity;
   std::mutex wake_mutex;  // held while waking, so that unsubscribing waits for a wake under way
@@ -41,15 +53,9 @@ uint64_t EventBus::Publish(Event event) {
     std::lock_guard lock(mutex_);
     sequence = event.sequence = ++last_sequence_;
     const auto shared = std::make_shared<const Event>(std::move(event));
+    if (backlog_ != nullptr) backlog_->Add(shared);
     for (const auto& subscriber : subscribers_) {
-      if ((subscriber->topics & static_cast<uint32_t>(shared->topic)) == 0) continue;
-      std::lock_guard ring_lock(subscriber->mutex);
-      if (subscriber->ring.size() >= subscriber->capacity) {
-        ++subscriber->lost;
-        continue;
-      }
-      subscriber->ring.push_back({shared, std::exchange(subscriber->lost, 0)});
-      woken.push_back(subscriber);
+      if (subscriber->Add(shared)) woken.push_back(subscriber);
     }
   }
   for (const auto& subscriber : woken) {
@@ -59,11 +65,28 @@ uint64_t EventBus::Publish(Event event) {
   return sequence;
 }
 
-std::unique_ptr<Subscription> EventBus::Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake) {
+std::unique_ptr<Subscription> EventBus::Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake,
+                                                  Backlog backlog) {
   auto state = std::make_shared<Subscription::State>(topics, capacity, std::move(wake));
   std::lock_guard lock(mutex_);
+  if (backlog == Backlog::kTake && backlog_ != nullptr) {
+    // Nobody else has the ring any more.
+    state->ring = std::move(backlog_->ring);
+    state->lost = backlog_->lost;
+    backlog_ = nullptr;
+  }
   subscribers_.push_back(state);
   return std::unique_ptr<Subscription>(new Subscription(this, std::move(state)));
+}
+
+void EventBus::KeepBacklog(uint32_t topics, size_t capacity) {
+  std::lock_guard lock(mutex_);
+  backlog_ = std::make_shared<Subscription::State>(topics, capacity, nullptr);
+}
+
+void EventBus::DropBacklog() {
+  std::lock_guard lock(mutex_);
+  backlog_ = nullptr;
 }
 
 void EventBus::Remove(const std::shared_ptr<Subscription::State>& state) {

@@ -19,6 +19,8 @@ namespace berth {
 enum class Topic : uint32_t { kPod = 1, kContainer = 2, kImage = 4, kSnapshot = 8, kPlugin = 16 };
 inline constexpr uint32_t kAllTopics = 31;
 
+enum class Backlog : bool { kLeave = false, kTake = true };
+
 enum class EventType { kCreated, kStarted, kStopped, kDeleted, kCustom };
 
 struct Event {
@@ -67,7 +69,15 @@ class EventBus {
 
   // Events of the `topics` (Topic values or'ed) from now on. `wake` is called, on the publisher's thread and without
   // locks that Poll takes, each time an event was added: it must return at once and may not subscribe or unsubscribe.
-  std::unique_ptr<Subscription> Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake);
+  // With Backlog::kTake what was kept comes first, and is kept no more.
+  std::unique_ptr<Subscription> Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake,
+                                          Backlog backlog = Backlog::kLeave);
+
+  // From now on events of the `topics` are kept, the first `capacity` of them, for the first who takes them: what
+  // happens before anyone can have subscribed, such as the recovery at start-up.
+  void KeepBacklog(uint32_t topics, size_t capacity);
+  // Nobody is going to take it.
+  void DropBacklog();
 
  private:
   friend class Subscription;
@@ -76,6 +86,7 @@ class EventBus {
   std::mutex mutex_;
   uint64_t last_sequence_ = 0;
   std::vector<std::shared_ptr<Subscription::State>> subscribers_;
+  std::shared_ptr<Subscription::State> backlog_;  // nullptr: none is kept; never woken
 };
 
 }  // namespace berth

@@ -45,6 +45,38 @@ TEST(EventBusTest, ASlowSubscriberIsToldWhatItLost) {
   for (int i = 0; i < 6; ++i) EXPECT_EQ(fast->Poll()->lost_before, 0u);
 }
 
+TEST(EventBusTest, TheFirstWhoTakesTheBacklogGetsWhatHappenedBefore) {
+  EventBus bus;
+  bus.Publish(Make(Topic::kPod, "too early"));
+  bus.KeepBacklog(static_cast<uint32_t>(Topic::kPod), 2);
+  for (const char* id : {"a", "b", "lost"}) bus.Publish(Make(Topic::kPod, id));
+  bus.Publish(Make(Topic::kImage, "of another topic"));
+  auto other = bus.Subscribe(kAllTopics, 8, [] {});
+  EXPECT_FALSE(other->Poll());
+  auto first = bus.Subscribe(
+      static_cast<uint32_t>(Topic::kPod), 8, [] {}, Backlog::kTake);
+  auto second = bus.Subscribe(
+      static_cast<uint32_t>(Topic::kPod), 8, [] {}, Backlog::kTake);
+  bus.Publish(Make(Topic::kPod, "now"));
+  EXPECT_EQ(first->Poll()->event->id, "a");
+  EXPECT_EQ(first->Poll()->event->id, "b");
+  auto now = first->Poll();
+  EXPECT_EQ(now->event->id, "now");
+  EXPECT_EQ(now->lost_before, 1u);
+  EXPECT_EQ(second->Poll()->event->id, "now");
+  EXPECT_FALSE(second->Poll());
+}
+
+TEST(EventBusTest, ADroppedBacklogIsNobodys) {
+  EventBus bus;
+  bus.KeepBacklog(kAllTopics, 2);
+  bus.Publish(Make(Topic::kPod, "a"));
+  bus.DropBacklog();
+  EXPECT_FALSE(bus.Subscribe(
+                      kAllTopics, 8, [] {}, Backlog::kTake)
+                   ->Poll());
+}
+
 TEST(EventBusTest, NoWakeAfterUnsubscribing) {
   EventBus bus;
   std::atomic<bool> alive{true}, late{false}, stop{false};

@@ -93,6 +93,7 @@ void ReadAll(TomlReader& top, Config* config) {
     t.ReadPath("cgroup_parent", &config->pod.cgroup_parent);
     t.ReadInt("shm_bytes", 4096, INT64_MAX, &config->pod.shm_bytes);
     t.ReadInt("supervisor_timeout_seconds", 1, kDay, &config->pod.supervisor_timeout_seconds);
+    t.ReadInt("supervisor_hang_seconds", 1, kDay, &config->pod.supervisor_hang_seconds);
   });
   top.ReadTable("container", [&](TomlReader& t) {
     t.ReadInt("executor_timeout_seconds", 1, kDay, &config->container.executor_timeout_seconds);
@@ -205,6 +206,7 @@ timeout_seconds = 120
 cgroup_parent = "/berth"  # for pods that name none; with systemd's cgroups that is berth.slice
 shm_bytes = 67108864      # size of /dev/shm
 supervisor_timeout_seconds = 30
+supervisor_hang_seconds = 60  # one that is silent for so long, and asked all the while, is killed with its pod
 
 [container]
 executor_timeout_seconds = 120

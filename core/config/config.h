@@ -58,6 +58,7 @@ struct Config {
     std::string cgroup_parent = "/berth";  // for pods that name none
     int64_t shm_bytes = 64 << 20;
     int64_t supervisor_timeout_seconds = 30;
+    int64_t supervisor_hang_seconds = 60;  // one that is silent for so long, asked all the while, is killed
   } pod;
 
   struct Container {

@@ -64,6 +64,10 @@ class Container {
     waiting_.push_back(std::move(done));
     return true;
   }
+  bool create_ended() const {
+    std::lock_guard lock(mutex_);
+    return create_ended_;
+  }
   std::vector<DoneWithId> EndCreate() {
     std::lock_guard lock(mutex_);
     create_ended_ = true;
@@ -88,6 +92,11 @@ class Container {
     OnExecExit taken = std::move(found->second);
     execs_.erase(found);
     return taken;
+  }
+  // All that AddExec gave and nobody has taken.
+  std::map<std::string, OnExecExit> TakeExecs() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(execs_, {});
   }
 
  private:

@@ -19,6 +19,7 @@ Containers::Containers(ContainerEnvironment environment)
 Containers::~Containers() = default;
 
 void Containers::Shutdown() {
+  orphans_.Close();
   eventfd_write(shutdown_.get(), 1);
   for (const auto& container : All()) {
     container->pod()->queue().Add([this, container] {
@@ -67,6 +68,12 @@ std::vector<std::shared_ptr<Container>> Containers::All() const {
 std::vector<std::shared_ptr<Container>> Containers::OfPod(absl::string_view pod_id) const {
   std::vector<std::shared_ptr<Container>> all = All();
   std::erase_if(all, [&](const auto& c) { return c->pod()->id() != pod_id; });
+  return all;
+}
+
+std::vector<std::shared_ptr<Container>> Containers::WholePod(const Pod& pod) const {
+  std::vector<std::shared_ptr<Container>> all = table_.All();
+  std::erase_if(all, [&](const auto& c) { return c->pod().get() != &pod; });
   return all;
 }
 

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "core/base/id.h"
+#include "core/base/retry_schedule.h"
 #include "core/base/timer.h"
 #include "core/base/work_queue.h"
 #include "core/bus/event_bus.h"
@@ -60,10 +61,8 @@ class Containers : public PodMembers {
   explicit Containers(ContainerEnvironment environment);
   ~Containers() override;
 
-  // At start-up: reads the records, after Pods::Load;
+  // At start-up: reads the records, after Pods::Load and before Pods::Reattach.
   absl::Status Load();
-  // takes up what happened while no daemon ran, undoes what was in flight, after Pods::Reattach. Blocks until done.
-  void Reattach();
   // At shutdown: answers every StopContainer and ExecSync that waits with kUnavailable. Containers go on.
   void Shutdown();
   // The snapshots that containers own.
@@ -103,7 +102,9 @@ class Containers : public PodMembers {
   void StopAll(const std::string& pod_id, Done done) override;
   void RemoveAll(const std::string& pod_id, Done done) override;
   void OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& exit) override;
+  void OnSupervisorFound(const std::shared_ptr<Pod>& pod, const std::vector<SupervisedProcess>& processes) override;
   void OnSupervisorGone(const std::shared_ptr<Pod>& pod) override;
+  void OnReboot(const std::shared_ptr<Pod>& pod) override;
 
  private:
   // create.cc
@@ -131,7 +132,10 @@ class Containers : public PodMembers {
   void ExitOnQueue(const std::shared_ptr<Container>& container, const SupervisedExit& exit);
   uint64_t PodOomKills(const Container& container) const;
   bool WasOomKilled(const Container& container, int wait_status) const;
+  // What the exit makes of the record.
+  void RecordExit(const Container& container, const SupervisedExit& exit, state::v1::Container* record) const;
   void Exited(const std::shared_ptr<Container>& container, state::v1::Container record);
+  void SaveExit(const std::shared_ptr<Container>& container, const state::v1::Container& record);
   // exec.cc
   absl::StatusOr<ExecSyncResult> RunExec(const std::shared_ptr<Container>& container,
                                          const std::vector<std::string>& command, int64_t timeout_seconds);
@@ -148,8 +152,19 @@ class Containers : public PodMembers {
   // Puts back what held before an update that was not committed, if there is one. Idempotent.
   absl::Status UndoUpdate(const std::shared_ptr<Container>& container);
   // recover.cc
-  absl::Status ReattachOne(const std::shared_ptr<Container>& container);
+  absl::Status ReattachOne(const std::shared_ptr<Container>& container,
+                           const std::vector<SupervisedProcess>& processes);
+  // Half-made containers and updates of resources.
+  void UndoWhatWasInFlight(const std::shared_ptr<Container>& container);
+  // orphans.cc
+  // Ends a container whose supervisor is dead. kDeadlineExceeded: processes of it outlive SIGKILL; it is tried again.
+  absl::Status EndOrphan(const std::shared_ptr<Container>& container);
+  std::optional<SupervisedExit> RecordedExit(const Container& container) const;
+  absl::Status KillProcesses(const Container& container);
+  void EndExecs(const std::shared_ptr<Container>& container);
 
+  // Also those that are still being made.
+  std::vector<std::shared_ptr<Container>> WholePod(const Pod& pod) const;
   absl::Status Save(const std::shared_ptr<Container>& container, const state::v1::Container& record);
   ContainerRequest RequestFor(const Container& container) const;
   Call ExecutorCall() const;
@@ -160,6 +175,7 @@ class Containers : public PodMembers {
   const oci::CgroupFacts cgroup_facts_;
   const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};
+  RetrySchedule orphans_{1'000'000'000, 60'000'000'000};  // that could not be killed yet, by id
 };
 
 }  // namespace berth

@@ -124,11 +124,13 @@ void Containers::ExecSync(const std::string& id, const std::vector<std::string>&
 absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Container>& container,
                                                    const std::vector<std::string>& command, int64_t timeout_seconds) {
   const std::string what = absl::StrCat("exec in container ", container->id());
-  const std::shared_ptr<Supervisor> supervisor = container->pod()->supervisor();
   const Handler* handler = container->pod()->handler();
-  if (container->state() != state::v1::Container::RUNNING || supervisor == nullptr || handler == nullptr) {
+  if (container->state() != state::v1::Container::RUNNING || handler == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(what, ": it is not running"));
   }
+  auto attached = container->pod()->SupervisorOrWhyNot();
+  if (!attached.ok()) return Annotate(attached.status(), what);
+  const std::shared_ptr<Supervisor> supervisor = *std::move(attached);
   const int64_t deadline = timeout_seconds == 0
                                ? std::numeric_limits<int64_t>::max()
                                : MonotonicNanos() + std::min<int64_t>(timeout_seconds, 1 << 30) * kSecond;

@@ -42,14 +42,19 @@ void Containers::OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& e
 void Containers::ExitOnQueue(const std::shared_ptr<Container>& container, const SupervisedExit& exit) {
   state::v1::Container record = container->view()->record;
   if (record.state() == state::v1::Container::RUNNING || record.state() == state::v1::Container::CREATED) {
-    record.set_finished_at(exit.at_unix_ns);
-    record.set_exit_code(ExitCode(exit.wait_status));
-    record.set_reason(record.exit_code() == 0 ? "Completed" : "Error");
-    if (record.exit_code() != 0 && WasOomKilled(*container, exit.wait_status)) record.set_reason("OOMKilled");
-    record.set_pod_oom_kills(PodOomKills(*container));
+    RecordExit(*container, exit, &record);
     Exited(container, std::move(record));
   }
   if (auto supervisor = container->pod()->supervisor()) supervisor->Acknowledge(exit.sequence).IgnoreError();
+}
+
+void Containers::RecordExit(const Container& container, const SupervisedExit& exit,
+                            state::v1::Container* record) const {
+  record->set_finished_at(exit.at_unix_ns);
+  record->set_exit_code(ExitCode(exit.wait_status));
+  record->set_reason(record->exit_code() == 0 ? "Completed" : "Error");
+  if (record->exit_code() != 0 && WasOomKilled(container, exit.wait_status)) record->set_reason("OOMKilled");
+  record->set_pod_oom_kills(PodOomKills(container));
 }
 
 // Of the pod's group: version 2 counts there what happens below it.
@@ -71,10 +76,7 @@ bool Containers::WasOomKilled(const Container& container, int wait_status) const
   return PodOomKills(container) > known;
 }
 
-void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::Container record) {
-  record.set_state(state::v1::Container::EXITED);
-  record.set_pid(0);
-  record.clear_update();  // nothing of it is left to be put back
+void Containers::SaveExit(const std::shared_ptr<Container>& container, const state::v1::Container& record) {
   if (absl::Status saved = Save(container, record); !saved.ok()) {
     // The record in memory is right all the same, and the supervisor's exit file tells the next daemon.
     LogError("save an exit", {{"container", container->id()}, {"error", saved.message()}});
@@ -82,6 +84,13 @@ void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::
   }
   LogInfo("container has ended",
           {{"container", container->id()}, {"exit_code", record.exit_code()}, {"reason", record.reason()}});
+}
+
+void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::Container record) {
+  record.set_state(state::v1::Container::EXITED);
+  record.set_pid(0);
+  record.clear_update();  // nothing of it is left to be put back
+  SaveExit(container, record);
   absl::Status deleted = Failpoint("container.exit.delete");
   if (const Handler* handler = container->pod()->handler(); deleted.ok() && handler != nullptr) {
     deleted = handler->executor->Delete(ExecutorCall(), RequestFor(*container));
@@ -106,18 +115,6 @@ absl::Status Containers::Abandon(const std::shared_ptr<Container>& container) {
   record.set_message("the pod was stopped before the container was started");
   Exited(container, std::move(record));
   return absl::OkStatus();
-}
-
-void Containers::OnSupervisorGone(const std::shared_ptr<Pod>& pod) {
-  for (const auto& container : OfPod(pod->id())) {
-    state::v1::Container record = container->view()->record;
-    if (record.state() != state::v1::Container::RUNNING && record.state() != state::v1::Container::CREATED) continue;
-    record.set_finished_at(UnixNanos());
-    record.set_exit_code(255);
-    record.set_reason("Unknown");
-    record.set_message("the pod's supervisor died; the container was killed");
-    Exited(container, std::move(record));
-  }
 }
 
 }  // namespace berth

@@ -1,5 +1,5 @@
 // What a new daemon does about the containers it finds in its records.
-#include <condition_variable>
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -34,7 +34,12 @@ absl::Status Containers::Load() {
     const std::string image_id = view.record.image_id();
     auto container = std::make_shared<Container>(pod->second, std::move(view));
     container->EndCreate();
-    table_.Insert(container->id(), ContainerNameKey(pod->first, config->metadata()), container);
+    if (container->state() == state::v1::Container::CREATING) {
+      // Its CreateContainer was never answered: the name belongs to whoever asks again, or has already.
+      table_.InsertUnnamed(container->id(), container);
+    } else {
+      table_.Insert(container->id(), ContainerNameKey(pod->first, config->metadata()), container);
+    }
     if (auto pinned = env_.images->Pin(container->id(), image_id); !pinned.ok() && !image_id.empty()) {
       LogWarn("the image of a container is gone", {{"container", key}, {"error", pinned.status().message()}});
     }
@@ -56,61 +61,74 @@ std::set<std::string> Containers::SnapshotKeys() const {
   return keys;
 }
 
-void Containers::Reattach() {
-  std::mutex mutex;
-  std::condition_variable done;
-  const std::vector<std::shared_ptr<Container>> all = table_.All();
-  size_t left = all.size();
-  for (const auto& container : all) {
-    // On the queue, behind the exits that the supervisor has told again.
-    container->pod()->queue().Add([&, container] {
-      if (absl::Status status = ReattachOne(container); !status.ok()) {
-        LogError("recover container", {{"container", container->id()}, {"error", status.message()}});
-      }
-      std::lock_guard lock(mutex);
-      --left;
-      done.notify_all();
-    });
-  }
-  std::unique_lock lock(mutex);
-  done.wait(lock, [&] { return left == 0; });
-}
-
-absl::Status Containers::ReattachOne(const std::shared_ptr<Container>& container) {
-  state::v1::Container record = container->view()->record;
-  if (record.state() == state::v1::Container::CREATING) return Discard(container);
-  if (absl::Status undone = UndoUpdate(container); !undone.ok()) {
+void Containers::UndoWhatWasInFlight(const std::shared_ptr<Container>& container) {
+  if (container->state() == state::v1::Container::CREATING) {
+    if (!container->create_ended()) return;  // this daemon's, and its turn comes
+    if (absl::Status status = Discard(container); !status.ok()) {
+      LogError("undo container; the removal of its pod tries again",
+               {{"container", container->id()}, {"error", status.message()}});
+    }
+  } else if (absl::Status undone = UndoUpdate(container); !undone.ok()) {
     LogError("undo an update of resources that a daemon's end cut short; the next update tries again",
              {{"container", container->id()}, {"error", undone.message()}});
   }
-  record = container->view()->record;
+}
+
+void Containers::OnSupervisorFound(const std::shared_ptr<Pod>& pod, const std::vector<SupervisedProcess>& processes) {
+  for (const auto& container : WholePod(*pod)) {
+    UndoWhatWasInFlight(container);
+    if (absl::Status status = ReattachOne(container, processes); !status.ok()) {
+      LogError("recover container", {{"container", container->id()}, {"error", status.message()}});
+    }
+  }
+}
+
+absl::Status Containers::ReattachOne(const std::shared_ptr<Container>& container,
+                                     const std::vector<SupervisedProcess>& processes) {
+  state::v1::Container record = container->view()->record;
   if (record.state() != state::v1::Container::CREATED && record.state() != state::v1::Container::RUNNING) {
     return absl::OkStatus();
   }
-  if (const std::shared_ptr<Supervisor> supervisor = container->pod()->supervisor()) {
-    ASSIGN_OR_RETURN(const std::vector<SupervisedProcess> known, supervisor->List(ExecutorCall()));
-    for (const SupervisedProcess& process : known) {
-      if (process.container_id != container->id() || !process.exec_id.empty()) continue;
-      if (process.state == SupervisedState::kExited) return absl::OkStatus();  // its exit is told as an event
-      if (process.state != SupervisedState::kRunning) break;
-      if (record.state() == state::v1::Container::RUNNING || container->pod()->handler() == nullptr) {
-        return absl::OkStatus();
-      }
-      // The daemon died around the start: the executor knows which side of it.
-      ASSIGN_OR_RETURN(const ExecutorContainer found,
-                       container->pod()->handler()->executor->State(ExecutorCall(), RequestFor(*container)));
-      if (found.state != ExecutorState::kRunning) return absl::OkStatus();
-      record.set_state(state::v1::Container::RUNNING);
-      record.set_started_at(UnixNanos());
-      return Save(container, record);
-    }
+  const auto process = std::find_if(processes.begin(), processes.end(), [&](const SupervisedProcess& p) {
+    return p.container_id == container->id() && p.exec_id.empty();
+  });
+  if (process != processes.end() && process->state == SupervisedState::kExited) {
+    return absl::OkStatus();  // its exit is told as an event
   }
-  record.set_finished_at(UnixNanos());
-  record.set_exit_code(255);
-  record.set_reason("Unknown");
-  record.set_message("the container ended while no daemon ran, with its pod's supervisor or with the machine");
-  Exited(container, std::move(record));
+  if (process == processes.end() || process->state != SupervisedState::kRunning) return EndOrphan(container);
+  if (record.state() == state::v1::Container::RUNNING || container->pod()->handler() == nullptr) {
+    return absl::OkStatus();
+  }
+  // The daemon died around the start: the executor knows which side of it.
+  ASSIGN_OR_RETURN(const ExecutorContainer found,
+                   container->pod()->handler()->executor->State(ExecutorCall(), RequestFor(*container)));
+  if (found.state != ExecutorState::kRunning) return absl::OkStatus();
+  record.set_state(state::v1::Container::RUNNING);
+  record.set_started_at(UnixNanos());
+  RETURN_IF_ERROR(Save(container, record));
+  env_.changed(container, EventType::kStarted);
   return absl::OkStatus();
+}
+
+// The executor's state went with the machine's memory, or is removed with the container.
+void Containers::OnReboot(const std::shared_ptr<Pod>& pod) {
+  for (const auto& container : WholePod(*pod)) {
+    if (container->state() == state::v1::Container::CREATING) {
+      pod->queue().Add([this, container] { UndoWhatWasInFlight(container); });
+      continue;
+    }
+    state::v1::Container record = container->view()->record;
+    if (record.state() == state::v1::Container::EXITED) continue;
+    record.set_state(state::v1::Container::EXITED);
+    record.set_pid(0);
+    record.clear_update();
+    record.set_finished_at(UnixNanos());
+    record.set_exit_code(255);
+    record.set_reason("Unknown");
+    record.set_message("the machine was booted while the container ran");
+    SaveExit(container, record);
+    env_.changed(container, EventType::kStopped);
+  }
 }
 
 }  // namespace berth

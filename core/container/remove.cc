@@ -57,6 +57,9 @@ absl::Status Containers::Unmake(const std::shared_ptr<Container>& container) {
                                                       container->pod()->view()->record.runtime_handler(),
                                                       " is not configured any more; add it again"));
   }
+  if (container->pod()->link() == SupervisorLink::kLetGo) {
+    return absl::UnavailableError("its pod's supervisor lives, but this daemon has no connection to it");
+  }
   RETURN_IF_ERROR(Failpoint("container.unmake.executor"));
   RETURN_IF_ERROR(handler->executor->Delete(ExecutorCall(), RequestFor(*container)));
   if (auto supervisor = container->pod()->supervisor()) {

@@ -19,10 +19,10 @@ void Containers::ReopenLog(const std::string& id, Done done) {
 }
 
 absl::Status Containers::ReopenLogOf(const Container& container) {
-  const std::shared_ptr<Supervisor> supervisor = container.pod()->supervisor();
-  if (container.state() != state::v1::Container::RUNNING || supervisor == nullptr) {
+  if (container.state() != state::v1::Container::RUNNING) {
     return absl::FailedPreconditionError("it is not running; its log is complete");
   }
+  ASSIGN_OR_RETURN(const std::shared_ptr<Supervisor> supervisor, container.pod()->SupervisorOrWhyNot());
   RETURN_IF_ERROR(Failpoint("container.log.reopen"));
   return supervisor->ReopenLog(ExecutorCall(), container.id());
 }

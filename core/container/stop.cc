@@ -33,6 +33,9 @@ void Containers::Stop(const std::string& id, int64_t timeout_seconds, Done done)
 
 void Containers::StopOnQueue(const std::shared_ptr<Container>& container, int64_t patience_ns, Done done) {
   if (container->state() != state::v1::Container::RUNNING) return done(absl::OkStatus());
+  if (container->pod()->link() == SupervisorLink::kNone) {
+    return done(Annotate(EndOrphan(container), absl::StrCat("stop container ", container->id())));
+  }
   const int64_t kill_at = MonotonicNanos() + patience_ns;
   std::optional<StopInProgress>& stop = container->stop();
   if (stop) {

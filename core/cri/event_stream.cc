@@ -8,13 +8,13 @@
 namespace berth {
 
 EventStream* EventStream::Start(grpc::CallbackServerContext* context, EventBus* bus, OpenCalls* calls) {
-  constexpr uint32_t kTopics = static_cast<uint32_t>(Topic::kPod) | static_cast<uint32_t>(Topic::kContainer);
   auto stream = std::make_shared<EventStream>(context, calls);
   EventStream* const reactor = stream.get();
   // The subscription ends with the reactor, and waits then for a wake under way.
-  reactor->subscription_ = bus->Subscribe(kTopics, kEventsKept, [reactor] {
+  const auto wake = [reactor] {
     if (reactor->subscribed_) reactor->Pump();
-  });
+  };
+  reactor->subscription_ = bus->Subscribe(kContainerEventTopics, kEventsKept, wake, Backlog::kTake);
   reactor->subscribed_ = true;
   reactor->Begin(std::move(stream), OpenCalls::Length::kEndless);
   return reactor;

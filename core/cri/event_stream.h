@@ -11,6 +11,9 @@
 
 namespace berth {
 
+// What GetContainerEvents tells of.
+inline constexpr uint32_t kContainerEventTopics =
+    static_cast<uint32_t>(Topic::kPod) | static_cast<uint32_t>(Topic::kContainer);
 // A client that does not read fills its own ring of this many events and loses what follows; nobody waits for it.
 inline constexpr size_t kEventsKept = 1000;
 

@@ -16,6 +16,7 @@
 #include "core/bus/event_bus.h"
 #include "core/container/containers.h"
 #include "core/cri/environment.h"
+#include "core/cri/event_stream.h"
 #include "core/cri/image_service.h"
 #include "core/cri/open_calls.h"
 #include "core/cri/pod_events.h"
@@ -31,6 +32,10 @@ namespace berth {
 namespace {
 
 constexpr int64_t kDrainNanos = 10'000'000'000;
+// Clients wait no longer than this for supervisors: a thousand that are well need a fraction of it.
+constexpr int64_t kReattachNanos = 500'000'000;
+// A client that wants events asks for them soon; most kubelets never do, and what is kept for them is memory.
+constexpr int64_t kBacklogNanos = 120'000'000'000;
 constexpr size_t kImageThreads = 16;  // pulls and removals at a time; more of them wait
 
 // Executors are made before the pods whose supervisors run their commands.
@@ -190,8 +195,8 @@ absl::Status Daemon::Parts::MakeRuntime() {
 absl::Status Daemon::Parts::Recover() {
   RETURN_IF_ERROR(pods->Load());
   RETURN_IF_ERROR(containers->Load());
-  pods->Reattach();
-  containers->Reattach();
+  bus.KeepBacklog(kContainerEventTopics, kEventsKept);
+  pods->Reattach(MonotonicNanos() + kReattachNanos);
   pods->Resume();
   return images->Recover(StartCall(), containers->SnapshotKeys());
 }
@@ -218,6 +223,7 @@ absl::Status Daemon::Parts::Serve() {
   options.services = {runtime_service.get(), image_service.get()};
   options.calls = &calls;
   ASSIGN_OR_RETURN(server, CriServer::Start(options));
+  timers->At(MonotonicNanos() + kBacklogNanos, [this] { bus.DropBacklog(); });
   return absl::OkStatus();
 }
 

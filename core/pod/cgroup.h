@@ -31,6 +31,12 @@ class CgroupTree {
   absl::Status Remove(const std::string& path) const;
   bool Exists(const std::string& path) const;
 
+  // SIGKILL to every process in the group and below it, thawed first where a frozen one would not die. One round: what
+  // forks meanwhile needs another, see Populated. OK if the group is gone.
+  absl::Status Kill(const std::string& path) const;
+  // Whether a process lives in the group or below it, in any hierarchy.
+  bool Populated(const std::string& path) const;
+
   // The file `name` of the group `path`, in the hierarchy of the controller that its name begins with ("memory.max",
   // "cpu.shares"; "cgroup.procs" is in each). "" when there is no such hierarchy.
   std::string FileOf(const std::string& path, const std::string& name) const;

@@ -2,6 +2,8 @@
 #ifndef BERTH_CORE_POD_POD_H_
 #define BERTH_CORE_POD_POD_H_
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,13 +31,23 @@ struct PodView {
   std::shared_ptr<const runtime::v1::PodSandboxConfig> config;
 };
 
+// What the daemon knows of a pod's supervisor.
+enum class SupervisorLink : uint8_t {
+  kNone,      // it has not been started, or has ended
+  kAwaited,   // it was there before this daemon, and has not answered yet
+  kAttached,  // supervisor() is it
+  kLetGo,     // it lives, but not with this daemon: at shutdown, or because it speaks a newer protocol
+};
+
 class Pod {
  public:
   Pod(ThreadPool* pool, const Handler* handler, PodView view)
-      : queue_(pool), handler_(handler), view_(std::make_shared<const PodView>(std::move(view))) {}
+      : id_(view.record.id()),
+        queue_(pool),
+        handler_(handler),
+        view_(std::make_shared<const PodView>(std::move(view))) {}
 
-  // The view never changes its id.
-  std::string id() const { return view()->record.id(); }
+  const std::string& id() const { return id_; }
   std::shared_ptr<const PodView> view() const {
     std::lock_guard lock(mutex_);
     return view_;
@@ -55,15 +67,43 @@ class Pod {
   // nullptr when its runtime handler is not configured any more.
   const Handler* handler() const { return handler_; }
 
-  // nullptr before it runs and after it ended.
+  // nullptr unless attached.
   std::shared_ptr<Supervisor> supervisor() const {
     std::lock_guard lock(mutex_);
     return supervisor_;
   }
-  void set_supervisor(std::shared_ptr<Supervisor> supervisor) {
+  // The same, for whoever cannot do without. kFailedPrecondition: there is none; kUnavailable: it is out of reach now.
+  absl::StatusOr<std::shared_ptr<Supervisor>> SupervisorOrWhyNot() const {
     std::lock_guard lock(mutex_);
-    supervisor_.swap(supervisor);
-  }  // the previous one dies here, outside the lock
+    if (supervisor_ != nullptr) return supervisor_;
+    if (link_ == SupervisorLink::kNone) return absl::FailedPreconditionError("it is not running");
+    return absl::UnavailableError("the pod's supervisor has not answered this daemon yet; try again");
+  }
+  SupervisorLink link() const {
+    std::lock_guard lock(mutex_);
+    return link_;
+  }
+  // The previous supervisor and search die here, outside the lock.
+  void Attach(std::shared_ptr<Supervisor> supervisor) { SetLink(SupervisorLink::kAttached, std::move(supervisor)); }
+  void Await() { SetLink(SupervisorLink::kAwaited, nullptr); }
+  void LetGo() { SetLink(SupervisorLink::kLetGo, nullptr); }
+  void SupervisorEnded() { SetLink(SupervisorLink::kNone, nullptr); }
+
+  // How an awaited one is asked for. Dropped unless the pod still awaits it.
+  void set_search(std::shared_ptr<SupervisorSearch> search) {
+    std::lock_guard lock(mutex_);
+    if (link_ == SupervisorLink::kAwaited) search_.swap(search);
+  }
+  std::shared_ptr<SupervisorSearch> search() const {
+    std::lock_guard lock(mutex_);
+    return search_;
+  }
+
+  // Of an awaited supervisor: how many beats it has not answered, this one left out.
+  int CountSilence() { return silence_.fetch_add(1); }
+  // It hangs and cannot even be killed: from now on it counts as dead.
+  void GiveUpSupervisor() { given_up_ = true; }
+  bool gave_supervisor_up() const { return given_up_; }
 
   // Calls `done` with the result of the RunPodSandbox under way. False when that has ended: ask the view.
   bool Join(DoneWithId done) {
@@ -79,11 +119,25 @@ class Pod {
   }
 
  private:
+  void SetLink(SupervisorLink link, std::shared_ptr<Supervisor> supervisor) {
+    std::shared_ptr<SupervisorSearch> search;
+    std::lock_guard lock(mutex_);
+    link_ = link;
+    silence_ = 0;
+    supervisor_.swap(supervisor);
+    search_.swap(search);
+  }
+
+  const std::string id_;
   SerialQueue queue_;
   const Handler* const handler_;
   mutable std::mutex mutex_;
   std::shared_ptr<const PodView> view_;
+  SupervisorLink link_ = SupervisorLink::kNone;
   std::shared_ptr<Supervisor> supervisor_;
+  std::shared_ptr<SupervisorSearch> search_;
+  std::atomic<int> silence_{0};
+  std::atomic<bool> given_up_{false};
   bool run_ended_ = false;
   std::vector<DoneWithId> waiting_;
 };

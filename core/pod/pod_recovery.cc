@@ -30,36 +30,41 @@ absl::Status Pods::Load() {
   });
 }
 
-void Pods::Reattach() {
-  for (const auto& pod : table_.All()) {
-    if (absl::Status status = ReattachOne(pod); !status.ok()) {
-      LogError("recover pod sandbox", {{"pod", pod->id()}, {"error", status.message()}});
-    }
+void Pods::Reattach(int64_t deadline_ns) {
+  const std::vector<std::shared_ptr<Pod>> all = table_.All();
+  recovering_.Add(all.size());
+  for (const auto& pod : all) Recover(pod);
+  if (const size_t left = recovering_.WaitUntil(deadline_ns); left > 0) {
+    LogWarn("pod sandboxes that are not reattached yet; it goes on while calls are served", {{"pods", left}});
   }
+  if (!all.empty()) StartBeating();
 }
 
-absl::Status Pods::ReattachOne(const std::shared_ptr<Pod>& pod) {
+void Pods::Recover(const std::shared_ptr<Pod>& pod) {
   state::v1::Pod record = pod->view()->record;
-  const bool same_boot = record.boot_id() == env_.boot_id;
-  if (same_boot) {
-    absl::Status connected = Connect(pod);
-    if (!connected.ok() && !absl::IsNotFound(connected)) {
-      LogWarn("reattach pod sandbox", {{"pod", record.id()}, {"error", connected.message()}});
-    }
-  }
-  if (record.state() == state::v1::Pod::CREATING) {
+  if (record.state() == state::v1::Pod::CREATING && !record.netns_path().empty() && record.networks().empty()) {
     // Networks are torn down as if set up: Teardown is idempotent.
-    if (!record.netns_path().empty() && record.networks().empty()) {
-      for (auto& attachment : env_.networks->Possible()) *record.add_networks() = std::move(attachment);
-      pod->set_record(record);
-    }
-    return absl::OkStatus();
+    for (auto& attachment : env_.networks->Possible()) *record.add_networks() = std::move(attachment);
+    pod->set_record(record);
   }
-  if (record.state() == state::v1::Pod::READY && pod->supervisor() == nullptr) {
-    record.set_state(state::v1::Pod::NOT_READY);
-    return Save(pod, record, Durability::kVolatile);
-  }
-  return absl::OkStatus();
+  if (record.boot_id() != env_.boot_id) return RecoverAfterBoot(pod);
+  pod->queue().Hold();
+  pod->Await();
+  SearchFor(pod);
+}
+
+// Nothing has to be asked, so all of it is true before the first call is served.
+void Pods::RecoverAfterBoot(const std::shared_ptr<Pod>& pod) {
+  members_->OnReboot(pod);
+  if (pod->view()->record.state() == state::v1::Pod::READY) MarkNotReady(pod);
+  recovering_.One();
+}
+
+void Pods::Settle(const std::shared_ptr<Pod>& pod, Task first) {
+  pod->queue().Release([this, first = std::move(first)] {
+    first();
+    recovering_.One();
+  });
 }
 
 void Pods::Resume() {

@@ -45,8 +45,15 @@ Pods::Pods(PodEnvironment environment) : env_(std::move(environment)), events_(s
 Pods::~Pods() { Detach(); }
 
 void Pods::Detach() {
+  {
+    std::lock_guard lock(beat_mutex_);
+    detached_ = true;
+  }
   retries_.Close();
-  for (const auto& pod : table_.All()) pod->set_supervisor(nullptr);
+  for (const auto& pod : table_.All()) {
+    if (pod->link() != SupervisorLink::kNone) pod->LetGo();
+    pod->queue().Release([] {});
+  }
 }
 
 Call Pods::SupervisorCall() const {
@@ -144,37 +151,6 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   }
   record.set_state(state::v1::Pod::READY);
   return Save(pod, record, Durability::kVolatile);
-}
-
-absl::Status Pods::Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record) {
-  RETURN_IF_ERROR(Failpoint("pod.launch.before"));
-  const PodPaths paths(env_.config->state, record->id());
-  PodSpec spec = MakePodSpec(record->id(), *pod->view()->config, paths, env_.config->pod.shm_bytes);
-  spec.descriptor_limit = env_.descriptor_limit;
-  auto supervisor = Supervisor::Launch(env_.loop, env_.supervisor_program, spec, events_.get(), SupervisorCall());
-  if (!supervisor.ok()) return Annotate(supervisor.status(), "start the pod's supervisor");
-  record->set_supervisor_pid((*supervisor)->pid());
-  record->set_init_pid((*supervisor)->init_pid());
-  pod->set_supervisor(*std::move(supervisor));
-  pod->set_record(*record);
-  return Failpoint("pod.launch.after");
-}
-
-absl::Status Pods::Connect(const std::shared_ptr<Pod>& pod) {
-  const PodPaths paths(env_.config->state, pod->id());
-  auto supervisor = Supervisor::Connect(env_.loop, paths.directory, events_.get(), SupervisorCall());
-  if (!supervisor.ok()) return supervisor.status();
-  pod->set_supervisor(*std::move(supervisor));
-  return absl::OkStatus();
-}
-
-absl::Status Pods::EndSupervisor(const std::shared_ptr<Pod>& pod) {
-  const std::shared_ptr<Supervisor> supervisor = pod->supervisor();
-  if (supervisor == nullptr) return absl::OkStatus();
-  RETURN_IF_ERROR(Failpoint("pod.supervisor.shutdown"));
-  RETURN_IF_ERROR(Annotate(supervisor->Shutdown(SupervisorCall()), "end the pod's supervisor"));
-  pod->set_supervisor(nullptr);
-  return absl::OkStatus();
 }
 
 absl::Status Pods::TearDown(const std::shared_ptr<Pod>& pod) {
@@ -323,24 +299,6 @@ absl::StatusOr<SupervisedResult> Pods::Run(const Call& call, const SupervisedCom
   direct.output_limit = 16 << 10;
   ASSIGN_OR_RETURN(CommandResult result, RunCommand(direct));
   return SupervisedResult{result.wait_status, 0, std::move(result.out), std::move(result.err)};
-}
-
-void Pods::OnGone(const std::string& pod_id) {
-  auto found = table_.Find(pod_id);
-  if (!found.ok()) return;
-  (*found)->queue().Add([this, pod = *found] {
-    if (pod->supervisor() == nullptr) return;
-    LogError("the pod's supervisor died; its containers are ended", {{"pod", pod->id()}});
-    pod->set_supervisor(nullptr);
-    members_->OnSupervisorGone(pod);
-    state::v1::Pod record = pod->view()->record;
-    if (record.state() != state::v1::Pod::READY) return;
-    record.set_state(state::v1::Pod::NOT_READY);
-    if (absl::Status saved = Save(pod, record, Durability::kVolatile); !saved.ok()) {
-      LogError("save pod sandbox", {{"pod", pod->id()}, {"error", saved.message()}});
-    }
-    env_.changed(pod, EventType::kStopped);
-  });
 }
 
 }  // namespace berth

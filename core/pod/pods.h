@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,10 +18,12 @@
 #include "absl/strings/string_view.h"
 #include "core/base/id.h"
 #include "core/base/retry_schedule.h"
+#include "core/base/timer.h"
 #include "core/base/work_queue.h"
 #include "core/bus/event_bus.h"
 #include "core/config/config.h"
 #include "core/pod/cgroup.h"
+#include "core/pod/countdown.h"
 #include "core/pod/handler.h"
 #include "core/pod/id_table.h"
 #include "core/pod/pod.h"
@@ -40,8 +43,13 @@ class PodMembers {
   virtual void RemoveAll(const std::string& pod_id, Done done) = 0;
   // Exits and log drops of the pod's supervisor, on its loop's thread: be short.
   virtual void OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& exit) = 0;
-  // The pod's supervisor died. On the pod's queue.
+  // These on the pod's queue, and what was in flight when an earlier daemon ended is undone in each of them.
+  // The pod's supervisor of before was found again; `processes` are all it has. It is attached.
+  virtual void OnSupervisorFound(const std::shared_ptr<Pod>& pod, const std::vector<SupervisedProcess>& processes) = 0;
+  // The pod's supervisor is dead. What it leaves running is ended.
   virtual void OnSupervisorGone(const std::shared_ptr<Pod>& pod) = 0;
+  // The machine was booted since the pod was made: nothing of it runs, nothing of /run is there.
+  virtual void OnReboot(const std::shared_ptr<Pod>& pod) = 0;
 };
 
 // Everything pods need from the daemon. All pointers outlive Pods.
@@ -72,11 +80,12 @@ class Pods : public SupervisorService {
   // At start-up, in this order with core/container's own, so that no exit reaches a container that is not loaded yet:
   // reads the records;
   absl::Status Load();
-  // reattaches the supervisors that live;
-  void Reattach();
-  // after containers are reattached too, goes on with what was under way, in the background: pods that were still being
-  // made are undone, those that were being stopped or that a reboot ended are stopped, and the network hooks learn
-  // which pods there are.
+  // finds the supervisors again, all at once, and with them what has become of the pods and their containers. Returns
+  // when that is so, or at `deadline_ns`: what a supervisor has not answered until then waits for it on its pod's
+  // queue, and the pod stays what its record says;
+  void Reattach(int64_t deadline_ns);
+  // goes on with what was under way, in the background: pods that were still being made are undone, those that were
+  // being stopped or that a reboot ended are stopped, and the network hooks learn which pods there are.
   void Resume();
 
   // At shutdown: hangs up on the supervisors, so that no event comes any more, and tries nothing again. Pods go on.
@@ -109,8 +118,6 @@ class Pods : public SupervisorService {
 
   void RunOnQueue(const std::shared_ptr<Pod>& pod);
   absl::Status Make(const std::shared_ptr<Pod>& pod);
-  absl::Status Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record);
-  absl::Status Connect(const std::shared_ptr<Pod>& pod);
   // Undoes everything a pod has outside the database but its directory and cgroup. Idempotent. On the queue.
   absl::Status TearDown(const std::shared_ptr<Pod>& pod);
   // Removes those, and the rows. On the queue, after TearDown.
@@ -127,9 +134,26 @@ class Pods : public SupervisorService {
   absl::Status UpdateOnQueue(const std::shared_ptr<Pod>& pod,
                              const std::optional<runtime::v1::LinuxContainerResources>& overhead,
                              const std::optional<runtime::v1::LinuxContainerResources>& resources);
+  // pod_supervisor.cc
+  absl::Status Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record);
   absl::Status EndSupervisor(const std::shared_ptr<Pod>& pod);
+  // Looks for the supervisor of a pod whose queue is held, which is released once it is known what there is. True when
+  // something has been asked.
+  bool SearchFor(const std::shared_ptr<Pod>& pod);
+  void OnFound(const std::shared_ptr<Pod>& pod, absl::StatusOr<FoundSupervisor> found);
   void OnGone(const std::string& pod_id);
-  absl::Status ReattachOne(const std::shared_ptr<Pod>& pod);
+  // On the queue.
+  void SupervisorLost(const std::shared_ptr<Pod>& pod);
+  void StartBeating();
+  void Beat();
+  bool BeatOne(const std::shared_ptr<Pod>& pod);
+  void EndSilent(const std::shared_ptr<Pod>& pod, pid_t pid, int silence);
+  // pod_recovery.cc
+  void Recover(const std::shared_ptr<Pod>& pod);
+  void RecoverAfterBoot(const std::shared_ptr<Pod>& pod);
+  // Releases the pod's queue, with `first` to run.
+  void Settle(const std::shared_ptr<Pod>& pod, Task first);
+  void MarkNotReady(const std::shared_ptr<Pod>& pod);
   absl::Status Save(const std::shared_ptr<Pod>& pod, const state::v1::Pod& record, Durability durability);
   Call SupervisorCall() const;
 
@@ -137,9 +161,13 @@ class Pods : public SupervisorService {
 
   const PodEnvironment env_;
   PodMembers* members_ = nullptr;
-  std::unique_ptr<Events> events_;
+  const std::unique_ptr<SupervisorEvents> events_;
   IdTable<Pod> table_{"pod sandbox"};
   RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // by pod id
+  Countdown recovering_;                                   // pods
+  std::mutex beat_mutex_;                                  // guards what is below
+  bool beating_ = false, detached_ = false;
+  TimerQueue beat_timer_;
 };
 
 }  // namespace berth

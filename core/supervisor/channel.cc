@@ -37,6 +37,13 @@ void Signal(int event_fd) {
   (void)!write(event_fd, &one, sizeof(one));
 }
 
+absl::StatusOr<wire::Frame> ReplyOrError(wire::Frame reply) {
+  if (reply.code == wire::kOk) return reply;
+  wire::ErrorReply error;
+  if (!wire::Decode(reply.body, &error)) error.text = "malformed error from the supervisor";
+  return absl::Status(static_cast<absl::StatusCode>(reply.code), error.text);
+}
+
 }  // namespace
 
 int64_t TimeoutOf(const Call& call) {
@@ -44,31 +51,68 @@ int64_t TimeoutOf(const Call& call) {
   return std::max<int64_t>(0, call.deadline_ns - MonotonicNanos());
 }
 
+absl::Status Channel::Gone() const {
+  return absl::UnavailableError(absl::StrCat("the supervisor of ", name_, " is gone"));
+}
+
+// The frame as it goes out, with a number that its reply will name.
+absl::StatusOr<wire::Packet> Channel::Register(wire::Frame frame, const std::shared_ptr<Pending>& pending,
+                                               uint64_t* request) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (ended_) return Gone();
+    frame.request = *request = next_request_++;
+    pending_[*request] = pending;
+  }
+  wire::Packet packet;
+  if (wire::Pack(std::move(frame), &packet)) return packet;
+  const absl::Status failed = ErrnoStatus("make a message for the supervisor");
+  std::lock_guard<std::mutex> lock(mutex_);
+  pending_.erase(*request);
+  return failed;
+}
+
 absl::StatusOr<wire::Frame> Channel::Ask(const Call& call, wire::Frame frame) {
   auto pending = std::make_shared<Pending>();
   pending->done.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!pending->done) return ErrnoStatus("eventfd");
-  uint64_t request;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (ended_) return absl::UnavailableError(absl::StrCat("the supervisor of ", name_, " is gone"));
-    request = next_request_++;
-    pending_[request] = pending;
-  }
-  frame.request = request;
-  wire::Packet packet;
-  absl::Status sent =
-      wire::Pack(std::move(frame), &packet) ? SendNow(call, packet) : ErrnoStatus("make a message for the supervisor");
+  uint64_t request = 0;
+  ASSIGN_OR_RETURN(const wire::Packet packet, Register(std::move(frame), pending, &request));
+  absl::Status sent = SendNow(call, packet);
   absl::StatusOr<wire::Frame> reply = sent.ok() ? Wait(call, request, pending) : sent;
   std::lock_guard<std::mutex> lock(mutex_);
   pending_.erase(request);
   return reply;
 }
 
+absl::Status Channel::AskLater(wire::Frame frame, Answered answered) {
+  auto pending = std::make_shared<Pending>();
+  pending->later = std::move(answered);
+  uint64_t request = 0;
+  ASSIGN_OR_RETURN(const wire::Packet packet, Register(std::move(frame), pending, &request));
+  const int err = wire::SendPacket(socket_.get(), packet);
+  if (err == 0) return absl::OkStatus();
+  std::lock_guard<std::mutex> lock(mutex_);
+  // Taken by End meanwhile, it has been answered.
+  if (pending_.erase(request) == 0) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("ask the supervisor of ", name_, ": ", strerrordesc_np(err)));
+}
+
+// What comes after a question was asked and before the next beat is a sign of life, whatever it is.
+int Channel::Beat() {
+  const int silent = silent_beats_.fetch_add(1);
+  if (beat_asked_.exchange(true)) return silent;
+  const auto heard = [this](const absl::StatusOr<wire::Frame>&) { beat_asked_ = false; };
+  if (!AskLater(wire::MakeFrame(wire::Type::kList, 0, wire::Empty()), heard).ok()) beat_asked_ = false;
+  return silent;
+}
+
+void Channel::HangUp() { shutdown(socket_.get(), SHUT_RDWR); }
+
 absl::Status Channel::Tell(wire::Frame frame) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (ended_) return absl::UnavailableError(absl::StrCat("the supervisor of ", name_, " is gone"));
+    if (ended_) return Gone();
     frame.request = next_request_++;
   }
   wire::Packet packet;
@@ -113,12 +157,8 @@ absl::StatusOr<wire::Frame> Channel::Wait(const Call& call, uint64_t request, co
     }
   }
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!pending->answered) return absl::UnavailableError(absl::StrCat("the supervisor of ", name_, " is gone"));
-  wire::Frame reply = std::move(pending->reply);
-  if (reply.code == wire::kOk) return reply;
-  wire::ErrorReply error;
-  if (!wire::Decode(reply.body, &error)) error.text = "malformed error from the supervisor";
-  return absl::Status(static_cast<absl::StatusCode>(reply.code), error.text);
+  if (!pending->answered) return Gone();
+  return ReplyOrError(std::move(pending->reply));
 }
 
 bool Channel::OnReadable() {
@@ -138,6 +178,7 @@ bool Channel::OnReadable() {
 
 // False: not what a supervisor may say.
 bool Channel::OnFrame(wire::Frame frame) {
+  silent_beats_ = 0;
   if (frame.type == wire::Type::kReply) {
     OnReply(std::move(frame));
     return true;
@@ -163,25 +204,48 @@ bool Channel::OnFrame(wire::Frame frame) {
 }
 
 void Channel::OnReply(wire::Frame frame) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  // The first request of a connection is the hello. Events may follow before its caller has looked at the answer.
-  if (frame.request == 1 && frame.code == wire::kOk && !wire::Decode(frame.body, &hello_)) hello_ = {};
-  auto it = pending_.find(frame.request);
-  if (it == pending_.end() || it->second->answered)
-    return;  // its caller gave up; descriptors are closed with the frame
-  it->second->reply = std::move(frame);
-  it->second->answered = true;
-  Signal(it->second->done.get());
+  std::shared_ptr<Pending> later;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    // The first request of a connection is the hello. Events may follow before its caller has looked at the answer.
+    if (frame.request == 1 && frame.code == wire::kOk && !wire::Decode(frame.body, &hello_)) hello_ = {};
+    auto it = pending_.find(frame.request);
+    if (it == pending_.end() || it->second->answered)
+      return;  // its caller gave up; descriptors are closed with the frame
+    if (it->second->later == nullptr) {
+      it->second->reply = std::move(frame);
+      it->second->answered = true;
+      return Signal(it->second->done.get());
+    }
+    later = it->second;
+    pending_.erase(it);
+  }
+  Deliver(later, ReplyOrError(std::move(frame)));
+}
+
+void Channel::Deliver(const std::shared_ptr<Pending>& pending, absl::StatusOr<wire::Frame> reply) {
+  std::lock_guard<std::recursive_mutex> lock(events_mutex_);
+  if (!detached_) pending->later(std::move(reply));
 }
 
 void Channel::End() {
   bool tell;
+  std::vector<std::shared_ptr<Pending>> later;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     ended_ = true;
     tell = !end_expected_ && !hello_.pod_id.empty();
-    for (auto& [request, pending] : pending_) Signal(pending->done.get());
+    for (auto it = pending_.begin(); it != pending_.end();) {
+      if (it->second->later == nullptr) {
+        Signal(it->second->done.get());
+        ++it;
+      } else {
+        later.push_back(it->second);
+        it = pending_.erase(it);
+      }
+    }
   }
+  for (const auto& pending : later) Deliver(pending, Gone());
   std::lock_guard<std::recursive_mutex> lock(events_mutex_);
   if (SupervisorEvents* events = std::exchange(events_, nullptr); tell && events != nullptr) {
     events->OnGone(hello().pod_id);
@@ -191,6 +255,7 @@ void Channel::End() {
 void Channel::Detach() {
   std::lock_guard<std::recursive_mutex> lock(events_mutex_);
   events_ = nullptr;
+  detached_ = true;
 }
 
 void Channel::ExpectEnd(bool expected) {

@@ -2,7 +2,9 @@
 #ifndef BERTH_CORE_SUPERVISOR_CHANNEL_H_
 #define BERTH_CORE_SUPERVISOR_CHANNEL_H_
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,11 +33,24 @@ class Channel {
   // Sends without an answer to come.
   absl::Status Tell(wire::Frame frame);
 
+  // Sends without waiting for anything. `answered` is called once, on the loop's thread, with the reply as of Ask, or
+  // with kUnavailable when the connection ends before it; never once Detach has returned. kUnavailable when the socket
+  // takes nothing now.
+  using Answered = std::function<void(absl::StatusOr<wire::Frame>)>;
+  absl::Status AskLater(wire::Frame frame, Answered answered);
+
+  // See Supervisor::Beat.
+  int Beat();
+  // See Supervisor::HangUp.
+  void HangUp();
+
   // On the loop's thread. False when the connection has ended and must not be read again.
   bool OnReadable();
 
   // No event is delivered once this returned.
   void Detach();
+  // Waits for an event, or an answer of AskLater, that is being delivered by another thread.
+  void AwaitDelivery() { std::lock_guard<std::recursive_mutex> lock(events_mutex_); }
   // The end of the connection is no news from now on (or is again).
   void ExpectEnd(bool expected);
 
@@ -46,13 +61,17 @@ class Channel {
 
  private:
   struct Pending {
-    UniqueFd done;  // eventfd
+    UniqueFd done;   // eventfd
+    Answered later;  // of AskLater, instead
     bool answered = false;
     wire::Frame reply;
   };
 
   absl::Status SendNow(const Call& call, const wire::Packet& packet);
   absl::StatusOr<wire::Frame> Wait(const Call& call, uint64_t request, const std::shared_ptr<Pending>& pending);
+  absl::StatusOr<wire::Packet> Register(wire::Frame frame, const std::shared_ptr<Pending>& pending, uint64_t* request);
+  void Deliver(const std::shared_ptr<Pending>& pending, absl::StatusOr<wire::Frame> reply);
+  absl::Status Gone() const;
   bool OnFrame(wire::Frame frame);
   void OnReply(wire::Frame frame);
   void End();
@@ -65,10 +84,13 @@ class Channel {
   uint64_t next_request_ = 1;
   bool ended_ = false, end_expected_ = false;
   wire::HelloReply hello_;
+  std::atomic<int> silent_beats_{0};
+  std::atomic<bool> beat_asked_{false};
 
   // Held while an event is delivered. Recursive: an event's handler may drop the last reference to its Supervisor.
   std::recursive_mutex events_mutex_;
   SupervisorEvents* events_;
+  bool detached_ = false;
 };
 
 class SupervisorLoop::Impl {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -40,6 +41,19 @@ absl::StatusOr<M> DecodeReply(const wire::Frame& frame) {
   M message;
   if (!wire::Decode(frame.body, &message)) return absl::InternalError("malformed reply of the supervisor");
   return message;
+}
+
+absl::StatusOr<std::vector<SupervisedProcess>> DecodeList(const wire::Frame& frame) {
+  ASSIGN_OR_RETURN(wire::ListReply reply, DecodeReply<wire::ListReply>(frame));
+  std::vector<SupervisedProcess> list;
+  for (wire::ProcessEntry& e : reply.entries) {
+    if (e.state > static_cast<uint8_t>(SupervisedState::kFailed)) {
+      return absl::InternalError("malformed reply of the supervisor");
+    }
+    list.push_back({std::move(e.container_id), std::move(e.exec_id), static_cast<SupervisedState>(e.state), e.pid,
+                    e.wait_status, e.exit_unix_ns, e.log_drops});
+  }
+  return list;
 }
 
 class Client : public Supervisor {
@@ -82,6 +96,8 @@ class Client : public Supervisor {
   absl::Status Forget(const Call& call, const std::string& container_id, const std::string& exec_id) override {
     return Simple(call, wire::Type::kForget, wire::Target{container_id, exec_id}, "forget", container_id);
   }
+  int Beat() override { return channel_->Beat(); }
+  void HangUp() override { channel_->HangUp(); }
   absl::Status Acknowledge(uint64_t sequence) override {
     return channel_->Tell(wire::MakeFrame(wire::Type::kAcknowledge, 0, wire::Acknowledge{sequence}));
   }
@@ -182,16 +198,7 @@ absl::StatusOr<UniqueFd> Client::TakeTerminal(const Call& call, const std::strin
 absl::StatusOr<std::vector<SupervisedProcess>> Client::List(const Call& call) {
   ASSIGN_OR_RETURN(wire::Frame frame,
                    channel_->Ask(Prompt(call), wire::MakeFrame(wire::Type::kList, 0, wire::Empty())));
-  ASSIGN_OR_RETURN(wire::ListReply reply, DecodeReply<wire::ListReply>(frame));
-  std::vector<SupervisedProcess> list;
-  for (wire::ProcessEntry& e : reply.entries) {
-    if (e.state > static_cast<uint8_t>(SupervisedState::kFailed)) {
-      return absl::InternalError("malformed reply of the supervisor");
-    }
-    list.push_back({std::move(e.container_id), std::move(e.exec_id), static_cast<SupervisedState>(e.state), e.pid,
-                    e.wait_status, e.exit_unix_ns, e.log_drops});
-  }
-  return list;
+  return DecodeList(frame);
 }
 
 absl::Status Client::Shutdown(const Call& call) {
@@ -206,7 +213,8 @@ absl::Status Client::Shutdown(const Call& call) {
 // Through the directory's descriptor: sun_path is short, and nothing on the way can be swapped.
 absl::StatusOr<UniqueFd> OpenSocket(const std::string& directory, pid_t* peer) {
   ASSIGN_OR_RETURN(UniqueFd dir, OpenFile(directory, O_PATH | O_DIRECTORY));
-  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  // Connecting waits for a place in the queue of one that does not accept, which may be for ever.
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return ErrnoStatus("socket");
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -215,6 +223,9 @@ absl::StatusOr<UniqueFd> OpenSocket(const std::string& directory, pid_t* peer) {
   if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno == ECONNREFUSED || errno == ENOENT) {
       return absl::NotFoundError(absl::StrCat("no supervisor listens in ", directory));
+    }
+    if (errno == EAGAIN) {
+      return absl::UnavailableError(absl::StrCat("the supervisor in ", directory, " takes no connections"));
     }
     return ErrnoStatus(absl::StrCat("connect to the supervisor in ", directory));
   }
@@ -228,13 +239,95 @@ absl::StatusOr<UniqueFd> OpenSocket(const std::string& directory, pid_t* peer) {
   return socket;
 }
 
-absl::StatusOr<wire::HelloReply> SayHello(Channel* channel, const Call& call) {
+absl::StatusOr<wire::Frame> HelloFrame() {
   wire::Frame frame = wire::MakeFrame(wire::Type::kHello, 0, wire::Hello());
   ASSIGN_OR_RETURN(UniqueFd mounts, OpenFile("/proc/self/ns/mnt", O_RDONLY));
   frame.descriptors.push_back(std::move(mounts));
-  ASSIGN_OR_RETURN(wire::Frame reply, channel->Ask(Prompt(call), std::move(frame)));
-  return DecodeReply<wire::HelloReply>(reply);
+  return frame;
 }
+
+absl::StatusOr<wire::HelloReply> CheckHello(const absl::StatusOr<wire::Frame>& reply, pid_t peer) {
+  RETURN_IF_ERROR(reply.status());
+  ASSIGN_OR_RETURN(wire::HelloReply hello, DecodeReply<wire::HelloReply>(*reply));
+  if (hello.pid == peer && wire::IsName(hello.pod_id)) return hello;
+  return absl::InternalError("what answers is not the supervisor");
+}
+
+// Shared by the handle and the questions under way, either of which may end first.
+class SearchState : public std::enable_shared_from_this<SearchState> {
+ public:
+  SearchState(SupervisorLoop* loop, std::shared_ptr<Channel> channel, pid_t peer, Supervisor::OnFound found)
+      : loop_(loop), channel_(std::move(channel)), peer_(peer), found_(std::move(found)) {}
+
+  pid_t peer() const { return peer_; }
+  Channel& channel() const { return *channel_; }
+
+  absl::Status Begin() {
+    ASSIGN_OR_RETURN(wire::Frame hello, HelloFrame());
+    RETURN_IF_ERROR(loop_->impl()->Add(channel_));
+    return channel_->AskLater(std::move(hello), [self = shared_from_this()](absl::StatusOr<wire::Frame> reply) {
+      absl::StatusOr<wire::HelloReply> hello = CheckHello(reply, self->peer_);
+      absl::Status asked = hello.status();
+      if (asked.ok()) {
+        self->hello_ = *std::move(hello);
+        asked = self->channel_->AskLater(wire::MakeFrame(wire::Type::kList, 0, wire::Empty()),
+                                         [self](absl::StatusOr<wire::Frame> list) { self->Tell(std::move(list)); });
+      }
+      if (!asked.ok()) self->Tell(asked);
+    });
+  }
+  void Drop() {
+    bool over;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      over = std::exchange(over_, true);
+    }
+    // Then the channel is the supervisor's, or was left; whoever was told may still be at it.
+    if (over) return channel_->AwaitDelivery();
+    Leave();
+  }
+
+ private:
+  void Tell(absl::StatusOr<wire::Frame> list) {
+    absl::StatusOr<FoundSupervisor> found = FoundSupervisor();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (std::exchange(over_, true)) return;
+    }
+    if (absl::StatusOr<std::vector<SupervisedProcess>> processes = list.ok() ? DecodeList(*list) : list.status();
+        processes.ok()) {
+      found->processes = *std::move(processes);
+      found->supervisor = std::make_unique<Client>(loop_, channel_, hello_);
+    } else {
+      found = Annotate(processes.status(), absl::StrCat("find the supervisor in ", channel_->name()));
+      Leave();
+    }
+    found_(std::move(found));
+  }
+  void Leave() {
+    channel_->Detach();
+    loop_->impl()->Remove(channel_);
+  }
+
+  SupervisorLoop* const loop_;
+  const std::shared_ptr<Channel> channel_;
+  const pid_t peer_;
+  const Supervisor::OnFound found_;
+  wire::HelloReply hello_;  // on the loop's thread only
+  std::mutex mutex_;
+  bool over_ = false;
+};
+
+class SearchHandle : public SupervisorSearch {
+ public:
+  explicit SearchHandle(std::shared_ptr<SearchState> state) : state_(std::move(state)) {}
+  ~SearchHandle() override { state_->Drop(); }
+  pid_t pid() const override { return state_->peer(); }
+  void HangUp() override { state_->channel().HangUp(); }
+
+ private:
+  const std::shared_ptr<SearchState> state_;
+};
 
 wire::LaunchSpec ToWire(const PodSpec& spec, const std::string& program) {
   wire::LaunchSpec m;
@@ -337,17 +430,26 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Connect(SupervisorLoop* 
   ASSIGN_OR_RETURN(UniqueFd socket, OpenSocket(directory, &peer));
   auto channel = std::make_shared<Channel>(std::move(socket), directory, events);
   RETURN_IF_ERROR(loop->impl()->Add(channel));
-  absl::StatusOr<wire::HelloReply> hello = SayHello(channel.get(), call);
-  absl::Status status = hello.status();
-  if (status.ok() && (hello->pid != peer || !wire::IsName(hello->pod_id))) {
-    status = absl::InternalError("what answers is not the supervisor");
-  }
-  if (!status.ok()) {
+  absl::StatusOr<wire::Frame> frame = HelloFrame();
+  absl::StatusOr<wire::HelloReply> hello =
+      frame.ok() ? CheckHello(channel->Ask(Prompt(call), *std::move(frame)), peer) : frame.status();
+  if (!hello.ok()) {
     channel->Detach();
     loop->impl()->Remove(channel);
-    return Annotate(status, absl::StrCat("connect to the supervisor in ", directory));
+    return Annotate(hello.status(), absl::StrCat("connect to the supervisor in ", directory));
   }
   return std::unique_ptr<Supervisor>(std::make_unique<Client>(loop, std::move(channel), *std::move(hello)));
+}
+
+absl::StatusOr<std::unique_ptr<SupervisorSearch>> Supervisor::Search(SupervisorLoop* loop, const std::string& directory,
+                                                                     SupervisorEvents* events, OnFound found) {
+  pid_t peer = 0;
+  ASSIGN_OR_RETURN(UniqueFd socket, OpenSocket(directory, &peer));
+  auto state = std::make_shared<SearchState>(loop, std::make_shared<Channel>(std::move(socket), directory, events),
+                                             peer, std::move(found));
+  auto search = std::make_unique<SearchHandle>(state);
+  RETURN_IF_ERROR(state->Begin());
+  return std::unique_ptr<SupervisorSearch>(std::move(search));
 }
 
 absl::StatusOr<std::vector<SupervisedExit>> ReadExitRecords(const std::string& directory) {

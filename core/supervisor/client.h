@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -49,6 +50,10 @@ struct PodSpec {
 // supervisor never does this itself once it runs: teardown of the network needs the pin after it ended. Idempotent; OK
 // for what is gone.
 absl::Status ReleasePins(const PodSpec& spec);
+
+// SIGKILL to the supervisor of this pod, for one that does not answer. OK when `pid` is no such process any more: its
+// command line says whose it is, and it is killed by a descriptor that was opened before that was read.
+absl::Status KillSupervisor(pid_t pid, const std::string& pod_id);
 
 // Standard streams of a container and its CRI log (CHECKLIST: kubelet's log format).
 struct StdioPlan {
@@ -144,6 +149,24 @@ struct SupervisedProcess {
   uint64_t log_drops = 0;
 };
 
+class Supervisor;
+
+// A supervisor that was asked whether it is there and has not answered yet. Dropping it hangs up, and nothing is told
+// any more.
+class SupervisorSearch {
+ public:
+  virtual ~SupervisorSearch() = default;
+  // Of the process that listens; it may be stopped, or hang.
+  virtual pid_t pid() const = 0;
+  // As Supervisor::HangUp: it is told that there is none.
+  virtual void HangUp() = 0;
+};
+
+struct FoundSupervisor {
+  std::unique_ptr<Supervisor> supervisor;
+  std::vector<SupervisedProcess> processes;  // as of Supervisor::List
+};
+
 class Supervisor {
  public:
   // Starts `program` (see embedded.h) and returns when the pod's namespaces, pins and socket are there. On an error
@@ -156,6 +179,14 @@ class Supervisor {
   // events.
   static absl::StatusOr<std::unique_ptr<Supervisor>> Connect(SupervisorLoop* loop, const std::string& directory,
                                                              SupervisorEvents* events, const Call& call);
+
+  // As Connect, but waits for nothing: `found` is called once, on the loop's thread, unless the search was dropped
+  // before. kNotFound: none is there. kUnavailable: it does not take connections, which one that is stopped does not
+  // for ever; ask again. Unacknowledged exits are events that may come before `found`. The search may be dropped in
+  // `found`.
+  using OnFound = std::function<void(absl::StatusOr<FoundSupervisor>)>;
+  static absl::StatusOr<std::unique_ptr<SupervisorSearch>> Search(SupervisorLoop* loop, const std::string& directory,
+                                                                  SupervisorEvents* events, OnFound found);
 
   // Hangs up: the supervisor and its pod go on. No event is delivered once this returned.
   virtual ~Supervisor() = default;
@@ -210,6 +241,13 @@ class Supervisor {
   virtual absl::Status Acknowledge(uint64_t sequence) = 0;
 
   virtual absl::StatusOr<std::vector<SupervisedProcess>> List(const Call& call) = 0;
+
+  // Asks for a sign of life without waiting for it. Answers how many calls before this one, in a row, nothing was heard
+  // after: whoever calls at even intervals learns for how long a supervisor has been silent while it was asked to
+  // speak.
+  virtual int Beat() = 0;
+  // Ends the connection as if the supervisor had: calls under way get kUnavailable, and OnGone is told.
+  virtual void HangUp() = 0;
 
   // Ends the pid namespace's init and the supervisor. kFailedPrecondition while a container, exec or command runs.
   // Pins stay: see ReleasePins. The directory is the caller's to remove. OK when the supervisor is gone.
