@@ -125,6 +125,7 @@ TEST_F(SupervisorTest, OneThatIsKilledEndsItsPodAndNothingElse) {
 
 TEST_F(SupervisorTest, OneThatDiedWithTheDaemonEndsItsPodAtTheNextStart) {
   RunOne("exec sleep 1234");
+  ASSERT_TRUE(Eventually([] { return ProcessesWith("1234") == 1; }));
   const pid_t supervisor = SupervisorOf(pod_);
   KillDaemon();
   kill(supervisor, SIGKILL);
