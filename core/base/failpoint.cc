@@ -1,12 +1,16 @@
 #include "core/base/failpoint.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -105,17 +109,55 @@ absl::StatusOr<Term> ParseTerm(absl::string_view text) {
 }  // namespace
 
 #ifdef BERTH_FAILPOINTS
+namespace {
+
+// A test that set a point which does not exist must not pass by accident.
+void MustSet(absl::string_view spec, const char* where) {
+  const absl::Status status = SetFailpoints(spec);
+  if (status.ok()) return;
+  dprintf(STDERR_FILENO, "%s: %s\n", where, std::string(status.message()).c_str());
+  _exit(2);
+}
+
+// What tells one file from its successor under the same name, whose inode may be the same.
+struct FileVersion {
+  ino_t inode = 0;
+  int64_t seconds = 0, nanos = 0;
+  bool operator==(const FileVersion&) const = default;
+};
+
+void FollowFile() {
+  static const char* const path = getenv("BERTH_FAILPOINTS_FILE");
+  if (path == nullptr) return;
+  static std::mutex mutex;
+  static FileVersion known;
+  struct stat st;
+  FileVersion now;
+  if (stat(path, &st) == 0) now = {st.st_ino, st.st_ctim.tv_sec, st.st_ctim.tv_nsec};
+  std::lock_guard lock(mutex);
+  if (now == known) return;
+  known = now;
+  std::ifstream file(path);
+  MustSet(std::string(std::istreambuf_iterator<char>(file), {}), path);
+}
+
+void Trace(absl::string_view name) {
+  static const char* const path = getenv("BERTH_FAILPOINTS_TRACE");
+  if (path == nullptr) return;
+  static const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const std::string line = absl::StrCat(name, "\n");
+  (void)!write(fd, line.data(), line.size());
+}
+
+}  // namespace
+
 absl::Status Failpoint(absl::string_view name) {
   [[maybe_unused]] static const bool loaded = [] {
-    const char* spec = getenv("BERTH_FAILPOINTS");
-    if (spec == nullptr) return true;
-    if (absl::Status status = SetFailpoints(spec); !status.ok()) {
-      // A test that set a point which does not exist must not pass by accident.
-      dprintf(STDERR_FILENO, "BERTH_FAILPOINTS: %s\n", std::string(status.message()).c_str());
-      _exit(2);
-    }
+    if (const char* spec = getenv("BERTH_FAILPOINTS")) MustSet(spec, "BERTH_FAILPOINTS");
     return true;
   }();
+  FollowFile();
+  Trace(name);
   const Term term = Next(name);
   switch (term.action) {
     case Action::kOff:

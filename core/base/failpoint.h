@@ -7,6 +7,9 @@
 //   TERM    = [COUNT*]ACTION ["->" TERM]
 //   ACTION  = off | return(ERRNO) | sleep(MILLISECONDS) | crash
 // COUNT* limits an action to its first COUNT passes; then the term after -> holds (off when there is none).
+// A crash test steers a process that runs already, and the children that inherit its environment:
+//   BERTH_FAILPOINTS_FILE   the same text in a file, taken up at the next pass whenever the file is another one
+//   BERTH_FAILPOINTS_TRACE  a file to which each pass appends the point's name as a line
 #ifndef BERTH_CORE_BASE_FAILPOINT_H_
 #define BERTH_CORE_BASE_FAILPOINT_H_
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,11 +11,15 @@
 #include <cerrno>
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "core/base/status.h"
 
 namespace berth {
 namespace {
+
+constexpr char kTemporaryMark[] = ".tmp.";  // then the writer's process id, a dot, and a count
 
 struct DirCloser {
   void operator()(DIR* dir) const { closedir(dir); }
@@ -127,8 +132,9 @@ absl::Status SyncDir(const std::string& path) {
 
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view data, mode_t mode, Durability durability) {
   static std::atomic<uint64_t> counter{0};
-  const std::string temporary = absl::StrCat(path, ".tmp.", getpid(), ".", counter.fetch_add(1));
+  const std::string temporary = absl::StrCat(path, kTemporaryMark, getpid(), ".", counter.fetch_add(1));
   const auto write = [&]() -> absl::Status {
+    unlink(temporary.c_str());  // of a process that had our number before us and died, perhaps before a reboot
     ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
     RETURN_IF_ERROR(Annotate(WriteAll(fd.get(), data), "write " + temporary));
     if (fchmod(fd.get(), mode) != 0) return ErrnoStatus("chmod " + temporary);
@@ -141,6 +147,20 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view data, mo
     return status;
   }
   return durability == Durability::kDurable ? SyncDir(ParentOf(path)) : absl::OkStatus();
+}
+
+void RemoveAbandonedTemporaries(const std::string& directory) {
+  const auto names = ListDir(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    const size_t mark = name.rfind(kTemporaryMark);
+    if (mark == std::string::npos) continue;
+    const std::vector<std::string> numbers = absl::StrSplit(name.substr(mark + sizeof(kTemporaryMark) - 1), '.');
+    pid_t pid = 0;
+    uint64_t count = 0;
+    if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &pid) || !absl::SimpleAtoi(numbers[1], &count)) continue;
+    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) unlink(absl::StrCat(directory, "/", name).c_str());
+  }
 }
 
 absl::Status MakeDirs(const std::string& path, mode_t mode) {

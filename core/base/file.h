@@ -36,6 +36,9 @@ absl::Status WriteAll(int fd, absl::string_view data);
 // else.
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view data, mode_t mode, Durability durability);
 
+// Removes what WriteFileAtomic calls of processes that have died since left in `directory`.
+void RemoveAbandonedTemporaries(const std::string& directory);
+
 // mkdir -p. Existing directories are left as they are.
 absl::Status MakeDirs(const std::string& path, mode_t mode = 0755);
 

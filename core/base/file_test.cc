@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
 
@@ -40,6 +42,25 @@ TEST_F(FileTest, AFailedAtomicWriteLeavesNothing) {
   ASSERT_TRUE(MakeDirs(dir_ + "/target").ok());
   EXPECT_FALSE(WriteFileAtomic(dir_ + "/target", "x", 0600, Durability::kVolatile).ok());
   EXPECT_THAT(*ListDir(dir_), ElementsAre("target"));
+}
+
+TEST_F(FileTest, WhatADeadWriterLeftIsRemovedAndInNobodysWay) {
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  waitpid(dead, nullptr, 0);
+  const std::string abandoned = absl::StrCat(dir_, "/key.tmp.", dead, ".0");
+  const std::vector<std::string> kept = {absl::StrCat("key.tmp.", getpid(), ".7"), "key.tmp.x.0", "key.tmp.1", "key"};
+  for (const std::string& name : kept) {
+    ASSERT_TRUE(WriteFileAtomic(dir_ + "/" + name, "x", 0600, Durability::kVolatile).ok());
+  }
+  ASSERT_TRUE(WriteFileAtomic(abandoned, "x", 0600, Durability::kVolatile).ok());
+  RemoveAbandonedTemporaries(dir_);
+  EXPECT_THAT(*ListDir(dir_), testing::UnorderedElementsAreArray(kept));
+  // One of our own number, from before a reboot, for each count that may come next.
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(OpenFile(absl::StrCat(dir_, "/new.tmp.", getpid(), ".", i), O_WRONLY | O_CREAT, 0600).ok());
+  }
+  EXPECT_TRUE(WriteFileAtomic(dir_ + "/new", "x", 0600, Durability::kVolatile).ok());
 }
 
 TEST_F(FileTest, ReadsAreBounded) {
