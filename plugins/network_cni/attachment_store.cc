@@ -42,8 +42,11 @@ Result<std::vector<Attachment>> AttachmentStore::Load(const std::string& pod_id)
 
 Status AttachmentStore::Remove(const std::string& pod_id) const {
   BERTH_RETURN_IF_ERROR(CheckId(pod_id));
-  if (unlink(PathOf(pod_id).c_str()) == 0 || errno == ENOENT) return {};
-  return sdk::ErrnoStatus("remove " + PathOf(pod_id));
+  // With what a host that died while it wrote has left.
+  for (const std::string& path : {TemporaryOf(PathOf(pod_id)), PathOf(pod_id)}) {
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return sdk::ErrnoStatus("remove " + path);
+  }
+  return {};
 }
 
 Result<std::vector<std::string>> AttachmentStore::PodIds() const {

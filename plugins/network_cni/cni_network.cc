@@ -192,7 +192,8 @@ Status CniNetwork::Teardown(const Call& call, const PodNetwork& pod) {
   if (!IsContainerId(pod.pod_id)) return sdk::InvalidArgument("disconnect a pod: its id is not valid");
   BERTH_ASSIGN_OR_RETURN(const GcGate::Pass pass, gate_.Operation(call));
   Result<std::vector<Attachment>> known = Known(pod);
-  if (!known.ok() && known.status().code() == Code::kNotFound) return {};  // nothing was begun, or all is undone
+  // Nothing was begun, or all is undone.
+  if (!known.ok() && known.status().code() == Code::kNotFound) return store_.Remove(pod.pod_id);
   std::vector<Attachment> attachments = known.ok() ? *std::move(known) : Guess(pod.pod_id);
   for (Attachment& attachment : attachments) {
     attachment.container_id = pod.pod_id;

@@ -55,8 +55,10 @@ Result<std::string> ReadSmallFile(const std::string& path, size_t max_size) {
   }
 }
 
+std::string TemporaryOf(const std::string& path) { return path + ".new"; }
+
 Status WriteSmallFile(const std::string& path, std::string_view contents) {
-  const std::string temporary = path + ".new";
+  const std::string temporary = TemporaryOf(path);
   Status status = WriteNew(temporary, contents);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = ErrnoStatus("rename");
   if (!status.ok()) unlink(temporary.c_str());

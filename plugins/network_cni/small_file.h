@@ -13,9 +13,11 @@ namespace berth::network_cni {
 // A regular file of at most `max_size` bytes; never blocks on anything else. Errors name the path.
 sdk::Result<std::string> ReadSmallFile(const std::string& path, size_t max_size);
 
-// Replaces the file, mode 0600: after a crash of the process it has either the old contents or the new ones. Not
-// synced.
+// Replaces the file, mode 0600: after a crash of the process it has either the old contents or the new ones, and what
+// was being written may be left under the name TemporaryOf. Not synced.
 sdk::Status WriteSmallFile(const std::string& path, std::string_view contents);
+
+std::string TemporaryOf(const std::string& path);
 
 // Creates a directory and those above it, mode 0700. OK when it is there.
 sdk::Status MakeDirectories(const std::string& path);

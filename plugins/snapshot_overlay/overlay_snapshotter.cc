@@ -1,6 +1,7 @@
 #include "plugins/snapshot_overlay/overlay_snapshotter.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,9 +22,15 @@ namespace berth::snapshot_overlay {
 namespace {
 
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-constexpr char kProbePrefix[] = "probe-";  // no snapshot key
-// Older ones are of a process that died: a probe takes milliseconds. Younger ones may be another daemon's.
+constexpr char kProbePrefix[] = "probe-";  // no snapshot key; then the process id, a dash, and something unique
+// Older ones are of a process that died, whoever has its number now: a probe takes milliseconds.
 constexpr time_t kProbeSeconds = 600;
+
+// Younger ones may be another daemon's.
+bool IsAbandonedProbe(const char* name, const struct stat& st) {
+  const pid_t pid = static_cast<pid_t>(strtol(name + strlen(kProbePrefix), nullptr, 10));
+  return st.st_mtime <= time(nullptr) - kProbeSeconds || (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
+}
 
 // As sdk::ErrnoStatus, but a read-only file system is no matter of permission.
 sdk::Status Fault(int err, const std::string& what) {
@@ -116,7 +123,7 @@ sdk::Status OverlaySnapshotter::OpenDirectories() {
 }
 
 sdk::Status OverlaySnapshotter::Probe() {
-  std::string directory = root_ + "/" + kProbePrefix + "XXXXXX";
+  std::string directory = root_ + "/" + kProbePrefix + std::to_string(getpid()) + "-XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) return Fault(errno, "mkdtemp " + directory);
   const sdk::Status status = ProbeOverlay(directory);
   BERTH_RETURN_IF_ERROR(MoveToTrash(root_fd_.get(), directory.substr(root_.size() + 1), trash_.get()));
@@ -278,9 +285,7 @@ sdk::Status OverlaySnapshotter::DiscardOldProbes() {
   return ForEachEntry(root_fd_.get(), [this](const char* name) -> sdk::Status {
     struct stat st;
     if (strncmp(name, kProbePrefix, strlen(kProbePrefix)) != 0) return {};
-    if (fstatat(root_fd_.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_mtime > time(nullptr) - kProbeSeconds) {
-      return {};
-    }
+    if (fstatat(root_fd_.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !IsAbandonedProbe(name, st)) return {};
     const sdk::Status status = MoveToTrash(root_fd_.get(), name, trash_.get());
     return status.sys_errno() == ENOENT ? sdk::Status() : status;
   });
