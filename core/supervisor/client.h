@@ -207,7 +207,7 @@ class Supervisor {
   virtual absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare) = 0;
 
   // Pipes for one Run(kExec). kNotFound: no such container runs. One whose daemon hangs up before Run
-  // is dropped; one that it left running is in List, to be killed or kept.
+  // is dropped; one that it left running is killed.
   virtual absl::StatusOr<PreparedExec> PrepareExec(const Call& call, const ExecPrepare& prepare) = 0;
 
   // Runs a command to its end, in its own process group, killed by SIGKILL at the deadline or when cancelled

@@ -68,6 +68,9 @@ int Supervise(wire::LaunchSpec spec, UniqueFd socket) {
 
 int Launch() {
   signal(SIGPIPE, SIG_IGN);
+  // Without the daemon nobody wants the pod: then the second process gets no word to go on, and undoes what it made.
+  // Otherwise a new daemon could clean up after us before we are done.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   wire::LaunchSpec spec;
   Error error = ReadSpec(&spec);
   if (!error.ok()) return PrintError(error);

@@ -167,12 +167,14 @@ Error Pod::SignalTo(const wire::Signal& m) {
 Error Pod::KillExec(const wire::Target& m) {
   Exec* exec = FindExec(FindContainer(m.container_id), m.exec_id);
   if (exec == nullptr) return Unknown(m.container_id, m.exec_id);
-  if (exec->process.state != State::kRunning) return Ok();
-  // Not reaped yet, so its number is still its own, and the group's if it leads one.
-  pid_t pid = exec->process.pid;
-  if (getpgid(pid) == pid) kill(-pid, SIGKILL);
-  syscall(SYS_pidfd_send_signal, exec->process.pidfd.get(), SIGKILL, nullptr, 0);
+  if (exec->process.state == State::kRunning) KillProcess(exec->process);
   return Ok();
+}
+
+void Pod::KillProcess(const Process& process) {
+  // Not reaped yet, so its number is still its own, and the group's if it leads one.
+  if (getpgid(process.pid) == process.pid) kill(-process.pid, SIGKILL);
+  syscall(SYS_pidfd_send_signal, process.pidfd.get(), SIGKILL, nullptr, 0);
 }
 
 Error Pod::ReopenLog(const wire::Target& m) {
@@ -270,12 +272,15 @@ void Pod::Replay(uint64_t peer) {
   }
 }
 
-// Prepared by a daemon that has gone before it ran them: nobody holds the other ends of their pipes any more.
+// Of a daemon that has gone: nobody holds the other ends of their pipes any more, nor waits for them. What runs is
+// killed, as when its client had lost patience.
 void Pod::DropOrphanedExecs() {
   for (const auto& container : containers_) {
     std::vector<std::string> orphans;
     for (const auto& exec : container->execs) {
-      if (exec->process.state == State::kPrepared && !peers_.Greeted(exec->owner)) orphans.push_back(exec->id);
+      if (peers_.Greeted(exec->owner)) continue;
+      if (exec->process.state == State::kPrepared) orphans.push_back(exec->id);
+      if (exec->process.state == State::kRunning) KillProcess(exec->process);
     }
     for (const std::string& id : orphans) EraseExec(container.get(), id);
   }

@@ -51,6 +51,7 @@ class Pod {
   Error CheckIdle() const;
   void Replay(uint64_t peer);
   void DropOrphanedExecs();
+  static void KillProcess(const Process& process);
 
   void ReplyOk(Waiting to);
   void ReplyError(Waiting to, const Error& error);

@@ -199,6 +199,7 @@ Error Pod::FinishExec(Command* command, bool succeeded, pid_t pid) {
   if (succeeded && pid > 0 && error.ok()) error = Adopt(&exec->process, pid);
   if (succeeded && pid > 0 && error.ok()) {
     exec->peek_err.reset();
+    if (!peers_.Greeted(exec->owner)) KillProcess(exec->process);  // its daemon went away meanwhile
     return Ok();
   }
   if (pid > 0) kill(pid, SIGKILL);
