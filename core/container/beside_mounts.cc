@@ -19,6 +19,7 @@ absl::StatusOr<std::string> BesideMounts::Add(const std::string& source, bool id
   if (fs.f_flag & ST_NODEV) options->push_back("nodev");
   if (fs.f_flag & ST_NOEXEC) options->push_back("noexec");
   const std::string name = absl::StrCat("volumes/", next_++), place = absl::StrCat(bundle_, "/", name);
+  // failpoint: container.bundle.make
   RETURN_IF_ERROR(MakeDirs(S_ISDIR(st.st_mode) ? place : bundle_ + "/volumes", 0711));
   if (!S_ISDIR(st.st_mode)) {
     RETURN_IF_ERROR(OpenFile(place, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600).status());

@@ -97,6 +97,7 @@ absl::Status MakeWorkingDirectory(const BundleInput& in, const oci::ContainerDef
   const std::string& wanted = in.config->working_dir().empty() ? image.working_dir : in.config->working_dir();
   if (wanted.empty() || wanted == "/") return absl::OkStatus();
   RETURN_IF_ERROR(CheckAbsolutePath(wanted, "the image's WorkingDir"));
+  // failpoint: container.bundle.write
   return Annotate(MakeDirsInRoot(in.rootfs_fd, wanted).status(), "make the working directory");
 }
 
@@ -199,6 +200,7 @@ absl::Status MakeMountSources(const ContainerConfig& config) {
   for (const runtime::v1::Mount& mount : config.mounts()) {
     auto there = OpenFile(mount.host_path(), O_PATH);
     if (absl::IsNotFound(there.status())) {
+      RETURN_IF_ERROR(Failpoint("container.mount_source.make"));
       RETURN_IF_ERROR(Annotate(MakeDirs(mount.host_path(), 0755), "make the host path of a mount"));
     } else if (!there.ok()) {
       return Annotate(there.status(), "look at the host path of a mount");

@@ -20,6 +20,7 @@ Containers::~Containers() = default;
 
 void Containers::Shutdown() {
   orphans_.Close();
+  retries_.Close();
   eventfd_write(shutdown_.get(), 1);
   for (const auto& container : All()) {
     container->pod()->queue().Add([this, container] {

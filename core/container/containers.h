@@ -63,6 +63,9 @@ class Containers : public PodMembers {
 
   // At start-up: reads the records, after Pods::Load and before Pods::Reattach.
   absl::Status Load();
+  // Removes what bears a name of ours and has no record of a container or a pod: bundles, executor state, cgroups with
+  // the processes in them. After Pods::Sweep, at any time; blocks.
+  void Sweep();
   // At shutdown: answers every StopContainer and ExecSync that waits with kUnavailable. Containers go on.
   void Shutdown();
   // The snapshots that containers own.
@@ -116,7 +119,9 @@ class Containers : public PodMembers {
   absl::Status Unmake(const std::shared_ptr<Container>& container);
   absl::Status ForgetRow(const std::string& id);
   absl::Status Discard(const std::shared_ptr<Container>& container);
-  // For a container whose making failed: as Pods::Undo.
+  // Whether the executor's create of an earlier daemon is still at work, and would make again what is removed.
+  absl::StatusOr<bool> IsBeingMade(const Container& container) const;
+  // For a container whose making failed, or that an earlier daemon was removing: as Pods::Undo.
   void Undo(const std::shared_ptr<Container>& container);
   void RemoveFound(const std::shared_ptr<Container>& container, Done done);
   void RemoveOnQueue(const std::shared_ptr<Container>& container, Done done);
@@ -162,6 +167,12 @@ class Containers : public PodMembers {
   std::optional<SupervisedExit> RecordedExit(const Container& container) const;
   absl::Status KillProcesses(const Container& container);
   void EndExecs(const std::shared_ptr<Container>& container);
+  // After the executor has not deleted what an exit left.
+  absl::Status DeleteWhatExitLeft(const Container& container);
+  void Insert(const std::shared_ptr<Container>& container);
+  // sweep.cc
+  bool IsStray(absl::string_view id) const;
+  void SweepContainer(const std::string& id);
 
   // Also those that are still being made.
   std::vector<std::shared_ptr<Container>> WholePod(const Pod& pod) const;
@@ -170,12 +181,15 @@ class Containers : public PodMembers {
   Call ExecutorCall() const;
   std::string BundleOf(const std::string& id) const { return env_.config->state + "/bundles/" + id; }
 
+  static constexpr int64_t kFirstRetryNs = 1'000'000'000, kLongestRetryNs = 60'000'000'000;
+
   const ContainerEnvironment env_;
   SnapshotCleaner cleaner_;
   const oci::CgroupFacts cgroup_facts_;
   const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};
   RetrySchedule orphans_{1'000'000'000, 60'000'000'000};  // that could not be killed yet, by id
+  RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // of undoing, by container id
 };
 
 }  // namespace berth

@@ -103,6 +103,7 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   prepare.id = record.id();
   prepare.rootfs = BundleOf(record.id()) + "/rootfs";
   RETURN_IF_ERROR(MakeDirs(prepare.rootfs, 0711));
+  RETURN_IF_ERROR(Failpoint("container.log_directory.make"));
   if (!log_path.empty()) RETURN_IF_ERROR(MakeDirs(ParentOf(log_path), 0755));
   RETURN_IF_ERROR(MakeMountSources(*view->config));
   prepare.mounts = std::move(prepared.mounts);
@@ -121,6 +122,7 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   }
   ASSIGN_OR_RETURN(BundleMounts mounts, ResolveMounts(*pod, *view->config, env_.config->state, BundleOf(record.id()),
                                                       executor, &prepare.mounts));
+  RETURN_IF_ERROR(Failpoint("container.rootfs.mount"));
   ASSIGN_OR_RETURN(PreparedContainer rootfs, supervisor->PrepareContainer(ExecutorCall(), prepare));
 
   BundleInput input;

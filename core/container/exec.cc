@@ -141,16 +141,19 @@ absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Contain
   request.process_file = absl::StrCat(BundleOf(container->id()), "/exec-", request.exec_id, ".json");
   request.pid_file = absl::StrCat(BundleOf(container->id()), "/exec-", request.exec_id, ".pid");
   const absl::Cleanup remove_files = [&] {
+    // no failpoint: files of the bundle, which goes with them
     unlink(request.process_file.c_str());
-    unlink(request.pid_file.c_str());
+    unlink(request.pid_file.c_str());  // no failpoint: as above
   };
   ASSIGN_OR_RETURN(const std::string spec, ReadFile(BundleOf(container->id()) + "/config.json", 16 << 20));
   ASSIGN_OR_RETURN(const std::string process, oci::ExecProcess(spec, command, /*terminal=*/false));
+  RETURN_IF_ERROR(Failpoint("container.exec.process_file"));
   RETURN_IF_ERROR(WriteFileAtomic(request.process_file, process, 0600, Durability::kVolatile));
 
   ExecPrepare prepare;
   prepare.container_id = container->id();
   prepare.exec_id = request.exec_id;
+  RETURN_IF_ERROR(Failpoint("container.exec.prepare"));
   ASSIGN_OR_RETURN(PreparedExec streams, supervisor->PrepareExec(ExecutorCall(), prepare));
   auto exit = std::make_shared<ExitSlot>();
   container->AddExec(request.exec_id, [exit](const SupervisedExit& e) { exit->Set(e.wait_status); });
@@ -158,11 +161,14 @@ absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Contain
   if (started.ok()) started = handler->executor->Exec(ExecutorCall(), request, nullptr).status();
   if (!started.ok()) {
     container->TakeExec(request.exec_id);
+    // no failpoint: the supervisor drops by itself what no daemon waits for
     supervisor->Forget(ExecutorCall(), container->id(), request.exec_id).IgnoreError();
     return Annotate(started, what);
   }
+  Failpoint("container.exec.started").IgnoreError();
   Collector collector(std::move(streams), exit, env_.config->container.exec_sync_output_bytes, shutdown_.get());
   if (!collector.Run(deadline)) {
+    Failpoint("container.exec.kill").IgnoreError();
     supervisor->KillExec(ExecutorCall(), container->id(), request.exec_id).IgnoreError();
     collector.Run(MonotonicNanos() + kKillPatience);
     container->TakeExec(request.exec_id);
@@ -170,6 +176,7 @@ absl::StatusOr<ExecSyncResult> Containers::RunExec(const std::shared_ptr<Contain
     return absl::DeadlineExceededError(
         absl::StrCat(what, ": the command did not end within ", timeout_seconds, " s and was killed"));
   }
+  Failpoint("container.exec.ended").IgnoreError();
   const int wait_status = *exit->Get();
   collector.result.exit_code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
   return std::move(collector.result);

@@ -35,6 +35,7 @@ void Containers::OnExit(const std::shared_ptr<Pod>& pod, const SupervisedExit& e
     if (OnExecExit told = (*container)->TakeExec(exit.exec_id)) told(exit);
   }
   pod->queue().Add([pod, sequence = exit.sequence] {
+    Failpoint("container.exit.acknowledge_other").IgnoreError();
     if (auto supervisor = pod->supervisor()) supervisor->Acknowledge(sequence).IgnoreError();
   });
 }
@@ -45,6 +46,7 @@ void Containers::ExitOnQueue(const std::shared_ptr<Container>& container, const 
     RecordExit(*container, exit, &record);
     Exited(container, std::move(record));
   }
+  Failpoint("container.exit.acknowledge").IgnoreError();
   if (auto supervisor = container->pod()->supervisor()) supervisor->Acknowledge(exit.sequence).IgnoreError();
 }
 
@@ -106,6 +108,7 @@ void Containers::Exited(const std::shared_ptr<Container>& container, state::v1::
 absl::Status Containers::Abandon(const std::shared_ptr<Container>& container) {
   const Handler* handler = container->pod()->handler();
   if (handler != nullptr) {
+    RETURN_IF_ERROR(Failpoint("container.abandon.delete"));
     RETURN_IF_ERROR(handler->executor->Delete(ExecutorCall(), RequestFor(*container)));
   }
   state::v1::Container record = container->view()->record;

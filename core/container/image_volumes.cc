@@ -34,6 +34,7 @@ bool IsKernels(const std::string& path) {
 
 absl::StatusOr<VolumeMount> VolumeAt(int rootfs_fd, const std::string& root, const std::string& declared) {
   RETURN_IF_ERROR(CheckAbsolutePath(declared, "its path"));
+  // failpoint: container.bundle.write
   ASSIGN_OR_RETURN(const UniqueFd directory, MakeDirsInRoot(rootfs_fd, declared));
   ASSIGN_OR_RETURN(const std::string source, PathOf(directory.get()));
   // Below the root, or RESOLVE_IN_ROOT were broken.

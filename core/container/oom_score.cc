@@ -23,6 +23,7 @@ std::string FileOf(pid_t pid) { return absl::StrCat("/proc/", pid, "/oom_score_a
 
 absl::Status Write(pid_t pid, int value) {
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(FileOf(pid), O_WRONLY));
+  // failpoint: container.update.oom_score, container.update.undo
   return Annotate(WriteAll(fd.get(), absl::StrCat(value)), absl::StrCat("write ", value, " to ", FileOf(pid)));
 }
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
-#include "core/base/file.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/container/container_config.h"
@@ -34,24 +34,28 @@ absl::Status Containers::Load() {
     const std::string image_id = view.record.image_id();
     auto container = std::make_shared<Container>(pod->second, std::move(view));
     container->EndCreate();
-    if (container->state() == state::v1::Container::CREATING) {
-      // Its CreateContainer was never answered: the name belongs to whoever asks again, or has already.
-      table_.InsertUnnamed(container->id(), container);
-    } else {
-      table_.Insert(container->id(), ContainerNameKey(pod->first, config->metadata()), container);
-    }
+    Insert(container);
     if (auto pinned = env_.images->Pin(container->id(), image_id); !pinned.ok() && !image_id.empty()) {
       LogWarn("the image of a container is gone", {{"container", key}, {"error", pinned.status().message()}});
     }
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(env_.store->ForEach(Table::kContainers, load));
-  // The kubelet cannot see them and nothing of them can run; refusing to start would take the whole node down.
-  for (const std::string& id : strays) {
-    RETURN_IF_ERROR(RemoveTree(BundleOf(id)));
-    RETURN_IF_ERROR(ForgetRow(id));
-  }
+  // The kubelet cannot see them; refusing to start would take the whole node down. What is left of them is swept.
+  for (const std::string& id : strays) RETURN_IF_ERROR(ForgetRow(id));
   return absl::OkStatus();
+}
+
+// One whose CreateContainer was never answered, or that is being removed, has no right to its name: that belongs to
+// whoever asks again, or has already.
+void Containers::Insert(const std::shared_ptr<Container>& container) {
+  const std::shared_ptr<const ContainerView> view = container->view();
+  if (view->record.state() != state::v1::Container::CREATING && !view->record.removing()) {
+    const std::string name = ContainerNameKey(container->pod()->id(), view->config->metadata());
+    if (table_.Insert(container->id(), name, container).second) return;
+    LogError("two containers have one name", {{"container", container->id()}, {"pod", container->pod()->id()}});
+  }
+  table_.InsertUnnamed(container->id(), container);
 }
 
 std::set<std::string> Containers::SnapshotKeys() const {
@@ -62,12 +66,10 @@ std::set<std::string> Containers::SnapshotKeys() const {
 }
 
 void Containers::UndoWhatWasInFlight(const std::shared_ptr<Container>& container) {
-  if (container->state() == state::v1::Container::CREATING) {
-    if (!container->create_ended()) return;  // this daemon's, and its turn comes
-    if (absl::Status status = Discard(container); !status.ok()) {
-      LogError("undo container; the removal of its pod tries again",
-               {{"container", container->id()}, {"error", status.message()}});
-    }
+  const bool half_made = container->state() == state::v1::Container::CREATING;
+  if (half_made && !container->create_ended()) return;  // this daemon's, and its turn comes
+  if (half_made || container->view()->record.removing()) {
+    Undo(container);
   } else if (absl::Status undone = UndoUpdate(container); !undone.ok()) {
     LogError("undo an update of resources that a daemon's end cut short; the next update tries again",
              {{"container", container->id()}, {"error", undone.message()}});
@@ -87,7 +89,7 @@ absl::Status Containers::ReattachOne(const std::shared_ptr<Container>& container
                                      const std::vector<SupervisedProcess>& processes) {
   state::v1::Container record = container->view()->record;
   if (record.state() != state::v1::Container::CREATED && record.state() != state::v1::Container::RUNNING) {
-    return absl::OkStatus();
+    return DeleteWhatExitLeft(*container);
   }
   const auto process = std::find_if(processes.begin(), processes.end(), [&](const SupervisedProcess& p) {
     return p.container_id == container->id() && p.exec_id.empty();
@@ -113,12 +115,12 @@ absl::Status Containers::ReattachOne(const std::shared_ptr<Container>& container
 // The executor's state went with the machine's memory, or is removed with the container.
 void Containers::OnReboot(const std::shared_ptr<Pod>& pod) {
   for (const auto& container : WholePod(*pod)) {
-    if (container->state() == state::v1::Container::CREATING) {
-      pod->queue().Add([this, container] { UndoWhatWasInFlight(container); });
-      continue;
-    }
     state::v1::Container record = container->view()->record;
-    if (record.state() == state::v1::Container::EXITED) continue;
+    const bool half_made = record.state() == state::v1::Container::CREATING;
+    if (half_made || record.removing()) {
+      pod->queue().Add([this, container] { UndoWhatWasInFlight(container); });
+    }
+    if (half_made || record.state() == state::v1::Container::EXITED) continue;
     record.set_state(state::v1::Container::EXITED);
     record.set_pid(0);
     record.clear_update();
@@ -129,6 +131,15 @@ void Containers::OnReboot(const std::shared_ptr<Pod>& pod) {
     SaveExit(container, record);
     env_.changed(container, EventType::kStopped);
   }
+}
+
+// The daemon may have died between the record of an exit and the executor's delete.
+absl::Status Containers::DeleteWhatExitLeft(const Container& container) {
+  const std::string cgroup = container.view()->record.cgroup_path();
+  const Handler* handler = container.pod()->handler();
+  if (handler == nullptr || cgroup.empty() || !env_.cgroups->Exists(cgroup)) return absl::OkStatus();
+  RETURN_IF_ERROR(Failpoint("container.recover.delete"));
+  return Annotate(handler->executor->Delete(ExecutorCall(), RequestFor(container)), "delete what its exit left");
 }
 
 }  // namespace berth

@@ -1,4 +1,5 @@
 // RemoveContainer, and the undoing of a CreateContainer that failed.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -39,6 +40,13 @@ void Containers::RemoveOnQueue(const std::shared_ptr<Container>& container, Done
     return done(absl::FailedPreconditionError(
         absl::StrCat("remove container ", container->id(), ": it was started meanwhile; stop it first")));
   }
+  // The intent: what is removed from here on is nothing to go back to.
+  state::v1::Container record = container->view()->record;
+  record.set_removing(true);
+  if (absl::Status saved = Save(container, record); !saved.ok()) {
+    // A full disk is no reason to keep what fills it.
+    LogWarn("save that a container is being removed", {{"container", container->id()}, {"error", saved.message()}});
+  }
   if (absl::Status status = Discard(container); !status.ok()) {
     return done(Annotate(status, absl::StrCat("remove container ", container->id())));
   }
@@ -60,9 +68,12 @@ absl::Status Containers::Unmake(const std::shared_ptr<Container>& container) {
   if (container->pod()->link() == SupervisorLink::kLetGo) {
     return absl::UnavailableError("its pod's supervisor lives, but this daemon has no connection to it");
   }
+  ASSIGN_OR_RETURN(const bool being_made, IsBeingMade(*container));
+  if (being_made) return absl::UnavailableError("the executor is still making it");
   RETURN_IF_ERROR(Failpoint("container.unmake.executor"));
   RETURN_IF_ERROR(handler->executor->Delete(ExecutorCall(), RequestFor(*container)));
   if (auto supervisor = container->pod()->supervisor()) {
+    RETURN_IF_ERROR(Failpoint("container.unmake.forget"));
     RETURN_IF_ERROR(supervisor->Forget(ExecutorCall(), container->id(), ""));
   }
   RETURN_IF_ERROR(Failpoint("container.unmake.snapshot"));
@@ -73,7 +84,18 @@ absl::Status Containers::Unmake(const std::shared_ptr<Container>& container) {
   }
   env_.images->Unpin(container->id());
   RETURN_IF_ERROR(Failpoint("container.unmake.bundle"));
-  return RemoveTree(BundleOf(container->id()));
+  RETURN_IF_ERROR(RemoveTree(BundleOf(container->id())));
+  return Failpoint("container.unmake.done");
+}
+
+absl::StatusOr<bool> Containers::IsBeingMade(const Container& container) const {
+  const std::shared_ptr<Supervisor> supervisor = container.pod()->supervisor();
+  if (container.state() != state::v1::Container::CREATING || supervisor == nullptr) return false;
+  ASSIGN_OR_RETURN(const std::vector<SupervisedProcess> known, supervisor->List(ExecutorCall()));
+  return std::any_of(known.begin(), known.end(), [&](const SupervisedProcess& process) {
+    return process.container_id == container.id() && process.exec_id.empty() &&
+           process.state == SupervisedState::kCreating;
+  });
 }
 
 absl::Status Containers::ForgetRow(const std::string& id) {
@@ -95,16 +117,23 @@ absl::Status Containers::Discard(const std::shared_ptr<Container>& container) {
 }
 
 void Containers::Undo(const std::shared_ptr<Container>& container) {
-  const std::string name = NameKeyOf(*container);
+  const std::string id = container->id(), name = NameKeyOf(*container);
+  if (!table_.Find(id).ok()) return retries_.Succeeded(id);  // the removal of its pod was faster
   if (absl::Status undone = Unmake(container); !undone.ok()) {
-    LogError("undo container; the removal of its pod tries again",
-             {{"container", container->id()}, {"error", undone.message()}});
-    return table_.ReleaseName(container->id(), name);
+    LogError("undo container; it is tried again", {{"container", id}, {"error", undone.message()}});
+    retries_.Failed(id, [this, container] { container->pod()->queue().Add([this, container] { Undo(container); }); });
+    return table_.ReleaseName(id, name);
   }
-  if (absl::Status row = ForgetRow(container->id()); !row.ok()) {
-    LogWarn("forget container; the next start tries again", {{"container", container->id()}, {"error", row.message()}});
+  retries_.Succeeded(id);
+  if (state::v1::Container record = container->view()->record; record.removing()) {
+    record.set_state(state::v1::Container::EXITED);  // nothing that still looks at it may write its row again
+    record.set_pid(0);
+    container->set_record(record);
   }
-  table_.Erase(container->id(), name);
+  if (absl::Status row = ForgetRow(id); !row.ok()) {
+    LogWarn("forget container; the next start tries again", {{"container", id}, {"error", row.message()}});
+  }
+  table_.Erase(id, name);
 }
 
 void Containers::RemoveAll(const std::string& pod_id, Done done) {

@@ -24,7 +24,8 @@ absl::Status Containers::ReopenLogOf(const Container& container) {
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<Supervisor> supervisor, container.pod()->SupervisorOrWhyNot());
   RETURN_IF_ERROR(Failpoint("container.log.reopen"));
-  return supervisor->ReopenLog(ExecutorCall(), container.id());
+  RETURN_IF_ERROR(supervisor->ReopenLog(ExecutorCall(), container.id()));
+  return Failpoint("container.log.reopened");
 }
 
 }  // namespace berth

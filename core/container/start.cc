@@ -28,6 +28,11 @@ absl::Status Containers::StartOnQueue(const std::shared_ptr<Container>& containe
   if (started.ok() && handler == nullptr)
     started = absl::FailedPreconditionError("its runtime handler is not configured");
   if (started.ok()) started = handler->executor->Start(ExecutorCall(), RequestFor(*container));
+  if (!started.ok() && handler != nullptr) {
+    // A start that the last daemon's death had cut off may have come to its end by itself.
+    const auto found = handler->executor->State(ExecutorCall(), RequestFor(*container));
+    if (found.ok() && found->state == ExecutorState::kRunning) started = absl::OkStatus();
+  }
   if (!started.ok()) {
     record.set_started_at(UnixNanos());
     record.set_finished_at(UnixNanos());

@@ -56,6 +56,7 @@ void Containers::StopOnQueue(const std::shared_ptr<Container>& container, int64_
   if (status.ok()) {
     status = supervisor->Signal(ExecutorCall(), container->id(), "", container->view()->record.stop_signal());
   }
+  if (status.ok()) status = Failpoint("container.stop.signalled");
   if (!status.ok()) return EndStop(container, Annotate(status, absl::StrCat("stop container ", container->id())));
   ArmKill(container);
 }
@@ -79,7 +80,7 @@ void Containers::Kill(const std::shared_ptr<Container>& container) {
   StopInProgress& stop = *container->stop();
   stop.killed = true;
   stop.kill_at_ns = MonotonicNanos() + kKillPatience;
-  absl::Status status = Failpoint("container.stop.kill");
+  absl::Status status = Failpoint("container.stop.kill_all");
   const Handler* handler = container->pod()->handler();
   const auto& namespaces = container->view()->config->linux().security_context().namespace_options();
   if (status.ok() && namespaces.pid() != runtime::v1::NamespaceMode::CONTAINER && handler != nullptr) {
@@ -88,8 +89,12 @@ void Containers::Kill(const std::shared_ptr<Container>& container) {
     if (!status.ok()) LogWarn("kill all of a container", {{"container", container->id()}, {"error", status.message()}});
   }
   const std::shared_ptr<Supervisor> supervisor = container->pod()->supervisor();
-  status = supervisor == nullptr ? absl::UnavailableError("the pod's supervisor is gone")
-                                 : supervisor->Signal(ExecutorCall(), container->id(), "", SIGKILL);
+  status = Failpoint("container.stop.kill");
+  if (status.ok()) {
+    status = supervisor == nullptr ? absl::UnavailableError("the pod's supervisor is gone")
+                                   : supervisor->Signal(ExecutorCall(), container->id(), "", SIGKILL);
+  }
+  if (status.ok()) status = Failpoint("container.stop.killed");
   if (!status.ok()) return EndStop(container, Annotate(status, absl::StrCat("kill container ", container->id())));
   ArmKill(container);
 }

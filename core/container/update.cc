@@ -150,6 +150,7 @@ absl::Status Containers::UndoUpdate(const std::shared_ptr<Container>& container)
     RETURN_IF_ERROR(
         WriteLimits(*env_.cgroups, record.cgroup_path(), CgroupLimits(update.limits().begin(), update.limits().end())));
     if (score) {
+      // failpoint: container.update.undo
       const auto set = SetOomScoreAdj(record.pid(), env_.cgroups->FileOf(record.cgroup_path(), "cgroup.procs"), *score);
       if (!set.ok() && !absl::IsNotFound(set.status())) return set.status();  // not found: it has ended meanwhile
     }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
 #include "core/base/descriptor_limit.h"
+#include "core/base/failpoint.h"
 #include "core/base/file.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
@@ -125,11 +126,12 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, cons
 }
 
 absl::Status Daemon::Parts::OpenState() {
+  RETURN_IF_ERROR(Failpoint("daemon.start.root"));
   RETURN_IF_ERROR(MakeDirs(config.root, 0700));
-  RETURN_IF_ERROR(MakeDirs(config.state, 0711));
-  RETURN_IF_ERROR(MakeDirs(config.state + "/pods", 0711));
-  RETURN_IF_ERROR(MakeDirs(config.state + "/bundles", 0711));
-  RETURN_IF_ERROR(MakeDirs(config.state + "/ns", 0711));
+  for (const char* part : {"", "/pods", "/bundles", "/ns"}) {
+    RETURN_IF_ERROR(Failpoint("daemon.start.state"));
+    RETURN_IF_ERROR(MakeDirs(config.state + part, 0711));
+  }
   ASSIGN_OR_RETURN(store, Store::Open(config.root + "/meta.db"));
   ASSIGN_OR_RETURN(IdSource source, IdSource::FromKeyFile(config.root + "/id.key"));
   ids = std::make_unique<IdSource>(std::move(source));
@@ -148,6 +150,7 @@ absl::Status Daemon::Parts::MakeRuntime() {
   plugins = std::make_unique<Plugins>(config.plugins.directories, services);
   ASSIGN_OR_RETURN(set, MakePlugins(config, plugins.get()));
   networks = std::make_unique<PodNetworks>(set.hooks, config.network.timeout_seconds);
+  RETURN_IF_ERROR(Failpoint("daemon.start.supervisor"));
   ASSIGN_OR_RETURN(const std::string program, InstallSupervisor(config.root + "/libexec"));
   ASSIGN_OR_RETURN(loop, SupervisorLoop::Start());
   pool = std::make_unique<ThreadPool>(config.daemon.worker_threads);
@@ -193,12 +196,23 @@ absl::Status Daemon::Parts::MakeRuntime() {
 // Records first, so that an exit that a supervisor tells again finds its container; then the living; then what nobody
 // owns.
 absl::Status Daemon::Parts::Recover() {
+  for (const std::string& directory : {config.root, config.root + "/libexec"}) {
+    RETURN_IF_ERROR(Failpoint("daemon.recover.temporaries"));
+    RemoveAbandonedTemporaries(directory);
+  }
   RETURN_IF_ERROR(pods->Load());
   RETURN_IF_ERROR(containers->Load());
+  RETURN_IF_ERROR(Failpoint("daemon.recover.reattach"));
   bus.KeepBacklog(kContainerEventTopics, kEventsKept);
   pods->Reattach(MonotonicNanos() + kReattachNanos);
+  RETURN_IF_ERROR(Failpoint("daemon.recover.resume"));
   pods->Resume();
-  return images->Recover(StartCall(), containers->SnapshotKeys());
+  RETURN_IF_ERROR(images->Recover(StartCall(), containers->SnapshotKeys()));
+  pool->Add([this] {
+    pods->Sweep();
+    containers->Sweep();
+  });
+  return Failpoint("daemon.recover.done");
 }
 
 absl::Status Daemon::Parts::Serve() {

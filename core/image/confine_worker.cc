@@ -56,6 +56,7 @@ absl::Status ConfinePullWorker() {
   [[maybe_unused]] constexpr rlim_t kMaxData = rlim_t{2} << 30;
   umask(022);
   // Best effort: a sandbox may forbid it, and the pull works without.
+  // no failpoint: of the worker itself
   if (auto fd = OpenFile("/proc/self/oom_score_adj", O_WRONLY); fd.ok()) (void)WriteAll(fd->get(), "700");
   RETURN_IF_ERROR(SetLimit(RLIMIT_CORE, 0));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(BERTH_TSAN)  // their shadow memory counts, too

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/image/images.h"
@@ -93,7 +94,8 @@ absl::Status Images::State::Sweep(const Call& call, const std::string& name,
   for (bool moved = true; moved && !strays.empty();) {
     std::vector<std::string> left;
     for (const std::string& key : strays) {
-      const absl::Status removed = snapshotter->Remove(call, key);
+      absl::Status removed = Failpoint("image.recover.remove");
+      if (removed.ok()) removed = snapshotter->Remove(call, key);
       if (removed.ok() || absl::IsNotFound(removed)) continue;
       LogWarn("remove a snapshot that no record owns", {{"snapshot", key}, {"error", removed.ToString()}});
       left.push_back(key);
@@ -112,7 +114,16 @@ absl::Status Images::State::Sweep(const Call& call, const std::string& name,
     return absl::OkStatus();
   }));
   if (!done.empty()) RETURN_IF_ERROR(options.store->Commit(done, Durability::kVolatile));
-  return snapshotter->Cleanup(call);
+  // What was removed may be large, and nobody has to wait until its space is free.
+  pulls.Add([snapshotter, name] {
+    absl::Status cleaned = Failpoint("image.recover.cleanup");
+    if (cleaned.ok()) cleaned = snapshotter->Cleanup(Call());
+    if (!cleaned.ok()) {
+      LogWarn("free the space of removed snapshots; the next removal tries again",
+              {{"snapshotter", name}, {"error", cleaned.ToString()}});
+    }
+  });
+  return absl::OkStatus();
 }
 
 }  // namespace berth

@@ -52,7 +52,8 @@ void PullOperation::Undo() {
     }
     if (layer->stage == Stage::kWaiting) continue;
     // Not the pull's own call: that one may be cancelled.
-    const absl::Status removed = environment_.snapshotter->Remove(Call(), layer->key);
+    absl::Status removed = Failpoint("image.pull.undo");
+    if (removed.ok()) removed = environment_.snapshotter->Remove(Call(), layer->key);
     if (removed.ok() || absl::IsNotFound(removed)) {
       undone.Delete(Table::kIntents, IntentRowKey(state::v1::Intent::UNPACK_LAYER, layer->key));
     } else {
@@ -64,6 +65,7 @@ void PullOperation::Undo() {
   if (undone.empty()) return;
   if (absl::Status status = environment_.store->Commit(undone, Durability::kVolatile); !status.ok())
     LogWarn("delete intents of a failed pull", {{"error", status.ToString()}});
+  // no failpoint: whoever removes something next does it again
   (void)environment_.snapshotter->Cleanup(Call());
 }
 
@@ -84,6 +86,7 @@ absl::StatusOr<PullOperation::Result> PullOperation::Run() {
 absl::Status PullOperation::Begin() {
   RETURN_IF_ERROR(Failpoint("image.pull.worker"));
   ASSIGN_OR_RETURN(worker_, environment_.launch_worker());
+  RETURN_IF_ERROR(Failpoint("image.pull.launched"));
   channel_ = std::make_unique<PullChannel>(worker_->socket());
   progress_deadline_ns_ = MonotonicNanos() + environment_.progress_timeout_ns;
   pull::v1::ToWorker message;
@@ -204,6 +207,7 @@ absl::Status PullOperation::CommitMine(size_t index) {
   RETURN_IF_ERROR(Failpoint("image.pull.commit"));
   RETURN_IF_ERROR(
       Annotate(environment_.snapshotter->Commit(call_, layer.key, ParentKeys(index)), "commit snapshot " + layer.key));
+  RETURN_IF_ERROR(Failpoint("image.pull.committed"));
   state::v1::Layer row;
   row.set_chain_id(layer.chain_id);
   row.set_snapshotter(environment_.snapshotter_name);

@@ -17,6 +17,7 @@
 #include "core/base/path.h"
 #include "core/base/status.h"
 
+// failpoint of this file: image.layer.unpacked
 namespace berth {
 namespace {
 

@@ -35,7 +35,7 @@ class WorkerProcess : public Worker {
  public:
   WorkerProcess(UniqueFd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
   ~WorkerProcess() override {
-    kill(-pid_, SIGKILL);
+    kill(-pid_, SIGKILL);  // no failpoint: without the daemon it ends by itself
     while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
@@ -90,6 +90,7 @@ class SpawnSetup {
     words.reserve(argv.size() + 1);
     for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
+    // failpoint: image.pull.worker
     return posix_spawn(pid, words[0], &actions_, &attributes_, words.data(), environ);
   }
 

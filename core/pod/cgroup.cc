@@ -32,6 +32,7 @@ void InheritCpuset(const std::string& directory) {
     if (!own.ok() || own->find_first_not_of(" \n") != std::string::npos) continue;
     auto parent = ReadFile(absl::StrCat(directory, "/../", file));
     auto fd = OpenFile(path, O_WRONLY);
+    // failpoint: cgroup.make
     if (parent.ok() && fd.ok()) WriteAll(fd->get(), *parent).IgnoreError();
   }
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -29,6 +30,11 @@ class CgroupTree {
   absl::Status Join(const std::string& path, pid_t pid) const;
   // Removes the group itself, in every hierarchy. OK if it is gone.
   absl::Status Remove(const std::string& path) const;
+  // The same with all groups below it, once the processes in them are killed and gone. kUnavailable when one of them is
+  // still there after a second (state D).
+  absl::Status RemoveWithProcesses(const std::string& path) const;
+  // Calls `visit` with the path of every group there is, in every hierarchy: so with some paths several times.
+  void ForEachGroup(const std::function<void(const std::string& path)>& visit) const;
   bool Exists(const std::string& path) const;
 
   // SIGKILL to every process in the group and below it, thawed first where a frozen one would not die. One round: what

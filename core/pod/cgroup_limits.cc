@@ -31,6 +31,7 @@ absl::Status WriteLimit(const std::string& file, const std::string& value) {
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(file, O_WRONLY));
   for (absl::string_view line : absl::StrSplit(value, '\n')) {
     // One write(2) for each: that is what the kernel takes as a value. An empty one still needs a byte.
+    // failpoint: cgroup.limits.write
     const absl::Status written = WriteAll(fd.get(), absl::StrCat(line, "\n"));
     if (!written.ok()) return Annotate(written, absl::StrCat("write \"", line, "\" to ", file));
   }

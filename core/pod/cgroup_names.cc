@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "core/base/id.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
 
@@ -75,6 +76,14 @@ absl::StatusOr<std::string> PodCgroup(CgroupDriver driver, absl::string_view par
 std::string ContainerCgroup(CgroupDriver driver, absl::string_view pod_cgroup, absl::string_view id) {
   if (driver == CgroupDriver::kSystemd) return absl::StrCat(pod_cgroup, "/", kPrefix, "-", id, ".scope");
   return absl::StrCat(pod_cgroup, "/", id);
+}
+
+absl::string_view IdInCgroupName(absl::string_view path) {
+  absl::string_view name = LastPart(path);
+  if (absl::ConsumeSuffix(&name, ".scope") &&
+      (!absl::ConsumePrefix(&name, kPrefix) || !absl::ConsumePrefix(&name, "-")))
+    return "";
+  return IsId(name) ? name : "";
 }
 
 absl::StatusOr<std::string> CgroupsPath(CgroupDriver driver, absl::string_view pod_cgroup, absl::string_view id) {

@@ -27,6 +27,10 @@ std::string ContainerCgroup(CgroupDriver driver, absl::string_view pod_cgroup, a
 // pod's group was made by another driver.
 absl::StatusOr<std::string> CgroupsPath(CgroupDriver driver, absl::string_view pod_cgroup, absl::string_view id);
 
+// The id in the name of a container's or pod sandbox's group: its last part, or what systemd's scope makes of it. ""
+// for another name; whose id it is remains to be asked.
+absl::string_view IdInCgroupName(absl::string_view path);
+
 }  // namespace berth
 
 #endif  // BERTH_CORE_POD_CGROUP_NAMES_H_

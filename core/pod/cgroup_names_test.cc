@@ -48,5 +48,16 @@ TEST(CgroupNames, OfContainers) {
   EXPECT_EQ(CgroupsPath(kFs, "/a.slice", "id").status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(CgroupNamesTest, TheIdIsFoundInTheNamesOfBothDrivers) {
+  const std::string id(64, 'a');
+  EXPECT_EQ(IdInCgroupName("/kubepods/pod1/" + id), id);
+  EXPECT_EQ(IdInCgroupName("/kubepods.slice/berth-" + id + ".scope"), id);
+  for (const std::string& other : {std::string("/kubepods/pod1"), "/kubepods/" + id + "/inner"})
+    EXPECT_EQ(IdInCgroupName(other), "");
+  EXPECT_EQ(IdInCgroupName("/cri-containerd-" + id + ".scope"), "");
+  EXPECT_EQ(IdInCgroupName("/" + id + ".scope"), "");
+  EXPECT_EQ(IdInCgroupName("/berth-" + id), "");
+}
+
 }  // namespace
 }  // namespace berth

@@ -4,6 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <set>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/file.h"
 
@@ -47,6 +50,29 @@ TEST(CgroupTreeTest, MovesAProcess) {
   close(hold[0]);
   EXPECT_TRUE(tree->Remove(group).ok());
   EXPECT_FALSE(tree->Join(group, getpid()).ok()) << "it is gone";
+}
+
+TEST(CgroupTreeTest, RemovesATreeWithItsProcesses) {
+  auto tree = CgroupTree::Detect();
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  const std::string group = absl::StrCat("/berth_test_sweep_", getpid()), inner = group + "/inner/most";
+  ASSERT_TRUE(tree->Make(inner).ok());
+  const pid_t child = fork();
+  if (child == 0) {
+    for (;;) pause();
+  }
+  ASSERT_TRUE(tree->Join(inner, child).ok());
+  std::set<std::string> walked;
+  tree->ForEachGroup([&](const std::string& path) { walked.insert(path); });
+  EXPECT_EQ(walked.count(inner), 1u);
+  EXPECT_EQ(walked.count(group), 1u);
+  // As the init of a machine would, so that the group does not stay for a zombie's sake.
+  std::thread reaper([child] { waitpid(child, nullptr, 0); });
+  const absl::Status removed = tree->RemoveWithProcesses(group);
+  reaper.join();
+  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_FALSE(tree->Exists(group));
+  EXPECT_TRUE(tree->RemoveWithProcesses(group).ok()) << "removing again";
 }
 
 TEST(CgroupTreeTest, SaysWhenNothingIsMounted) {

@@ -22,7 +22,8 @@ absl::StatusOr<std::string> HostFile(const std::string& path) {
 
 // They belong to the pod's root, as the kubelet's own hosts file does.
 absl::Status WriteFor(const std::optional<oci::IdMaps>& ids, const std::string& path, const std::string& text) {
-  RETURN_IF_ERROR(WriteFileAtomic(path, text, 0644, Durability::kVolatile));
+  RETURN_IF_ERROR(WriteFileAtomic(path, text, 0644, Durability::kVolatile));  // failpoint: pod.files.write
+  // failpoint: pod.files.write
   if (!ids || chown(path.c_str(), ids->uids.host, ids->gids.host) == 0) return absl::OkStatus();
   return ErrnoStatus("chown " + path);
 }

@@ -54,6 +54,7 @@ absl::Status PodNetworks::Setup(const PodNetwork& pod, std::vector<state::v1::Ne
     state::v1::NetworkAttachment& made = attachments->back();
     made.set_state(result->state);
     made.mutable_ips()->Assign(result->ips.begin(), result->ips.end());
+    RETURN_IF_ERROR(Failpoint("pod.network.connected"));
   }
   return absl::OkStatus();
 }
@@ -77,6 +78,7 @@ absl::Status PodNetworks::Teardown(PodNetwork pod, const std::vector<state::v1::
       pod.state = attached->state();
       status = Failpoint("pod.network.teardown");
       if (status.ok()) status = named->hook->Teardown(Deadline(), pod);
+      if (status.ok()) status = Failpoint("pod.network.disconnected");
       status = Annotate(status, absl::StrCat("tear down the pod's network with ", attached->hook()));
     }
     first.Update(status);

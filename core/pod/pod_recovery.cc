@@ -72,6 +72,10 @@ void Pods::Resume() {
     const state::v1::Pod record = pod->view()->record;
     if (record.state() == state::v1::Pod::CREATING) {
       pod->queue().Add([this, pod] { Undo(pod); });
+    } else if (record.removing()) {
+      Remove(record.id(), [id = record.id()](absl::Status removed) {
+        if (!removed.ok()) LogWarn("remove pod sandbox of before", {{"pod", id}, {"error", removed.message()}});
+      });
     } else if (record.state() == state::v1::Pod::NOT_READY && !record.network_torn_down()) {
       Stop(record.id(), [id = record.id()](absl::Status stopped) {
         if (!stopped.ok()) LogWarn("stop pod sandbox of before", {{"pod", id}, {"error", stopped.message()}});

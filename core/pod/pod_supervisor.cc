@@ -44,7 +44,7 @@ absl::Status Pods::EndSupervisor(const std::shared_ptr<Pod>& pod) {
   RETURN_IF_ERROR(Failpoint("pod.supervisor.shutdown"));
   RETURN_IF_ERROR(Annotate(supervisor->Shutdown(SupervisorCall()), "end the pod's supervisor"));
   pod->SupervisorEnded();
-  return absl::OkStatus();
+  return Failpoint("pod.supervisor.ended");
 }
 
 bool Pods::SearchFor(const std::shared_ptr<Pod>& pod) {

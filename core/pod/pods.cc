@@ -133,11 +133,12 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   const runtime::v1::PodSandboxConfig& config = *pod->view()->config;
   RETURN_IF_ERROR(Launch(pod, &record));
   RETURN_IF_ERROR(WritePodFiles(PodPaths(env_.config->state, record.id()), config));
+  RETURN_IF_ERROR(Failpoint("pod.log_directory.make"));
   if (!config.log_directory().empty()) RETURN_IF_ERROR(MakeDirs(config.log_directory(), 0755));
-  RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(record)));
+  RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(record)));  // failpoint: cgroup.make
   if (record.init_pid() > 0) {
     // Containers see its cgroup in /proc/1/cgroup: it shall be the pod's, not the daemon's.
-    RETURN_IF_ERROR(env_.cgroups->Join(SandboxCgroup(record), record.init_pid()));
+    RETURN_IF_ERROR(env_.cgroups->Join(SandboxCgroup(record), record.init_pid()));  // failpoint: cgroup.join
   }
   if (!record.netns_path().empty()) {
     std::vector<state::v1::NetworkAttachment> attachments;
@@ -177,7 +178,7 @@ absl::Status Pods::TearDown(const std::shared_ptr<Pod>& pod) {
 
 absl::Status Pods::DiscardFiles(const std::shared_ptr<Pod>& pod) {
   const state::v1::Pod record = pod->view()->record;
-  RETURN_IF_ERROR(env_.cgroups->Remove(SandboxCgroup(record)));
+  RETURN_IF_ERROR(env_.cgroups->Remove(SandboxCgroup(record)));  // failpoint: cgroup.remove
   RETURN_IF_ERROR(Failpoint("pod.directory.remove"));
   return RemoveTree(PodPaths(env_.config->state, record.id()).directory);
 }
@@ -253,7 +254,18 @@ void Pods::Stop(const std::string& id, Done done) {
 void Pods::Remove(const std::string& id, Done done) {
   auto found = Find(id);
   if (!found.ok()) return done(absl::IsNotFound(found.status()) ? absl::OkStatus() : found.status());
-  const std::shared_ptr<Pod> pod = *found;
+  (*found)->queue().Add([this, pod = *found, done = std::move(done)] { RemoveOnQueue(pod, done); });
+}
+
+void Pods::RemoveOnQueue(const std::shared_ptr<Pod>& pod, Done done) {
+  if (!Knows(pod->id())) return done(absl::OkStatus());  // a second Remove was faster
+  // The intent: what is removed from here on is nothing to go back to.
+  state::v1::Pod record = pod->view()->record;
+  record.set_removing(true);
+  if (absl::Status saved = Save(pod, record, Durability::kVolatile); !saved.ok()) {
+    // A full disk is no reason to keep what fills it.
+    LogWarn("save that a pod sandbox is being removed", {{"pod", pod->id()}, {"error", saved.message()}});
+  }
   Stop(pod->id(), [this, pod, done = std::move(done)](absl::Status stopped) {
     if (!stopped.ok()) return done(stopped);
     members_->RemoveAll(pod->id(), [this, pod, done](absl::Status emptied) {
@@ -287,6 +299,7 @@ std::vector<std::shared_ptr<Pod>> Pods::All() const {
 
 absl::StatusOr<SupervisedResult> Pods::Run(const Call& call, const SupervisedCommand& command) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, table_.Find(command.pod_id));
+  // failpoint: of the executor's operation that this is a part of
   if (const std::shared_ptr<Supervisor> supervisor = pod->supervisor()) return supervisor->Run(call, command);
   if (command.purpose != SupervisedCommand::Purpose::kPlain) {
     return absl::FailedPreconditionError(absl::StrCat("run in pod sandbox ", pod->id(), ": it is not running"));

@@ -85,8 +85,12 @@ class Pods : public SupervisorService {
   // queue, and the pod stays what its record says;
   void Reattach(int64_t deadline_ns);
   // goes on with what was under way, in the background: pods that were still being made are undone, those that were
-  // being stopped or that a reboot ended are stopped, and the network hooks learn which pods there are.
+  // being removed are, those that were being stopped or that a reboot ended are stopped, and the network hooks learn which pods there are.
   void Resume();
+
+  // Removes what bears a name of ours and has no record: supervisors, pinned namespaces, directories. Containers::Sweep
+  // comes after it. At any time once the records are read; blocks.
+  void Sweep();
 
   // At shutdown: hangs up on the supervisors, so that no event comes any more, and tries nothing again. Pods go on.
   void Detach();
@@ -108,6 +112,9 @@ class Pods : public SupervisorService {
   absl::StatusOr<std::shared_ptr<Pod>> Find(absl::string_view id) const;
   // Every pod but those still being made, by id.
   std::vector<std::shared_ptr<Pod>> All() const;
+  // Whether there is a record of it, also of one still being made.
+  bool Knows(absl::string_view id) const { return table_.Find(id).ok(); }
+  const Handlers& handlers() const { return *env_.handlers; }
 
   // SupervisorService: runs an executor's command in the pod's supervisor. A kPlain one runs without it when that has
   // ended, so that what it left can still be deleted.
@@ -129,6 +136,8 @@ class Pods : public SupervisorService {
   // NOT_READY, then TearDown; what fails is tried again. On the queue.
   absl::Status End(const std::shared_ptr<Pod>& pod);
   void CollectNetworks();
+  void RemoveOnQueue(const std::shared_ptr<Pod>& pod, Done done);
+  absl::Status SweepPod(const std::string& id, const std::vector<pid_t>& supervisors);
   absl::Status DiscardFiles(const std::shared_ptr<Pod>& pod);
   absl::Status DiscardRows(const std::string& id);
   absl::Status UpdateOnQueue(const std::shared_ptr<Pod>& pod,

@@ -231,6 +231,7 @@ absl::Status Store::ForEach(Table table,
 absl::StatusOr<uint64_t> Store::NextNumber() {
   std::lock_guard lock(mutex_);
   if (next_number_ < reserved_until_) return next_number_++;
+  RETURN_IF_ERROR(Failpoint("store.numbers.reserve"));
   RETURN_IF_ERROR(Exec("PRAGMA synchronous=FULL"));
   durability_ = Durability::kDurable;
   sqlite3_stmt* raw = nullptr;
