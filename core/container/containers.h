@@ -188,7 +188,7 @@ class Containers : public PodMembers {
   const oci::CgroupFacts cgroup_facts_;
   const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};
-  RetrySchedule orphans_{1'000'000'000, 60'000'000'000};  // that could not be killed yet, by id
+  RetrySchedule orphans_{1'000'000'000, 60'000'000'000};   // that could not be killed yet, by id
   RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // of undoing, by container id
 };
 

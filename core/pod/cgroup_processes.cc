@@ -49,6 +49,7 @@ std::vector<pid_t> ProcessesIn(const std::string& directory) {
 }
 
 void WriteIfThere(const std::string& file, absl::string_view text) {
+  // failpoint: cgroup.kill
   if (auto fd = OpenFile(file, O_WRONLY); fd.ok()) WriteAll(fd->get(), text).IgnoreError();
 }
 
@@ -66,6 +67,7 @@ absl::Status CgroupTree::Kill(const std::string& path) const {
     Walk(top, [&](const std::string& directory) {
       WriteIfThere(directory + (version_ == 2 ? "/cgroup.freeze" : "/freezer.state"), version_ == 2 ? "0" : "THAWED");
       for (const pid_t pid : ProcessesIn(directory)) {
+        // failpoint: cgroup.kill
         if (kill(pid, SIGKILL) != 0 && errno != ESRCH) first.Update(ErrnoStatus(absl::StrCat("kill process ", pid)));
       }
       return true;

@@ -85,7 +85,8 @@ class Pods : public SupervisorService {
   // queue, and the pod stays what its record says;
   void Reattach(int64_t deadline_ns);
   // goes on with what was under way, in the background: pods that were still being made are undone, those that were
-  // being removed are, those that were being stopped or that a reboot ended are stopped, and the network hooks learn which pods there are.
+  // being removed are, those that were being stopped or that a reboot ended are stopped, and the network hooks learn
+  // which pods there are.
   void Resume();
 
   // Removes what bears a name of ours and has no record: supervisors, pinned namespaces, directories. Containers::Sweep
