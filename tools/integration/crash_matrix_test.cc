@@ -2,7 +2,7 @@
 // or nothing; the call made again succeeds; nothing is left once everything is removed.
 //
 // What an operation passes is found by running it: the matrix grows with the code. On a machine of the lab, where
-// processes are slow, each point is crashed at once only.
+// processes are slow, every third point is crashed at, and once only.
 #include <set>
 
 #include "absl/strings/match.h"
@@ -70,7 +70,7 @@ TEST_P(CrashMatrixTest, IsAllOrNothingAtEveryPoint) {
   const int reached_before = reached_;
   for (const FailpointPass& pass : passes) {
     const bool fresh = points_seen_.insert(pass.point).second;
-    if (!fresh && OnTheLabsMachine()) continue;
+    if (OnTheLabsMachine() && (!fresh || points_seen_.size() % 3 != 0)) continue;
     ++crashes;
     ASSERT_NO_FATAL_FAILURE(Crash(operation, pass));
   }

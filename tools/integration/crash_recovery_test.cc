@@ -85,7 +85,8 @@ class CrashRecoveryTest : public CrashTest {
     });
     std::set<std::string> reached;
     for (const absl::Time end = absl::Now() + absl::Minutes(1); reached.size() < stops.size() && absl::Now() < end;) {
-      for (const FailpointPass& pass : points_->Trace()) {
+      absl::SleepFor(absl::Milliseconds(20));
+      for (const FailpointPass& pass : points_->Trace(absl::ZeroDuration())) {
         if (std::find(stops.begin(), stops.end(), pass.point) != stops.end()) reached.insert(pass.point);
       }
     }

@@ -11,11 +11,6 @@
 #include "core/base/status.h"
 
 namespace berth {
-namespace {
-
-constexpr absl::Duration kQuiet = absl::Milliseconds(300);
-
-}  // namespace
 
 std::vector<std::string> FailpointFile::Environment() const {
   return {"BERTH_FAILPOINTS_FILE=" + file_, "BERTH_FAILPOINTS_TRACE=" + trace_};
@@ -35,12 +30,12 @@ absl::Status FailpointFile::StartTrace() const {
   return ErrnoStatus("truncate " + trace_);
 }
 
-std::vector<FailpointPass> FailpointFile::Trace() const {
+std::vector<FailpointPass> FailpointFile::Trace(absl::Duration quiet) const {
   std::string text = ReadFile(trace_).value_or("");
-  for (absl::Time quiet_until = absl::Now() + kQuiet; absl::Now() < quiet_until;) {
+  for (absl::Time quiet_until = absl::Now() + quiet; absl::Now() < quiet_until;) {
     absl::SleepFor(absl::Milliseconds(20));
     std::string now = ReadFile(trace_).value_or("");
-    if (now.size() != text.size()) quiet_until = absl::Now() + kQuiet;
+    if (now.size() != text.size()) quiet_until = absl::Now() + quiet;
     text = std::move(now);
   }
   std::vector<FailpointPass> passes;

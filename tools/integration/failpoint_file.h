@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace berth {
 
@@ -33,9 +34,9 @@ class FailpointFile {
 
   // Forgets what has been passed so far.
   absl::Status StartTrace() const;
-  // What has been passed since, once nothing more is passed for a while: an operation's last steps may follow its
+  // What has been passed since, once nothing more is passed for so long: an operation's last steps may follow its
   // answer.
-  std::vector<FailpointPass> Trace() const;
+  std::vector<FailpointPass> Trace(absl::Duration quiet = absl::Milliseconds(300)) const;
 
  private:
   const std::string file_, trace_;
