@@ -38,7 +38,7 @@ class CgroupTree {
   bool Exists(const std::string& path) const;
 
   // SIGKILL to every process in the group and below it, thawed first where a frozen one would not die. One round: what
-  // forks meanwhile needs another, see Populated. OK if the group is gone.
+  // forks meanwhile needs another, see Populated. OK if the group is gone; kInvalidArgument for the root.
   absl::Status Kill(const std::string& path) const;
   // Whether a process lives in the group or below it, in any hierarchy.
   bool Populated(const std::string& path) const;

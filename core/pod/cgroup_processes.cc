@@ -1,11 +1,12 @@
 // The processes of a cgroup and of all below it: whether there are any, and their end.
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -13,30 +14,12 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/pod/cgroup.h"
+#include "core/pod/cgroup_walk.h"
 
 namespace berth {
 namespace {
 
 constexpr uint64_t kMostProcsBytes = 64 << 20;
-constexpr int kDeepest = 64;  // a container may nest groups as it likes
-
-// Calls `visit` with the directory and all below it, parents first; goes on until it answers false.
-template <typename Visit>
-bool Walk(const std::string& directory, const Visit& visit, int depth = 0) {
-  if (!visit(directory)) return false;
-  if (depth == kDeepest) return true;
-  DIR* opened = opendir(directory.c_str());
-  if (opened == nullptr) return true;
-  std::vector<std::string> below;
-  while (const dirent* entry = readdir(opened)) {
-    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') below.emplace_back(entry->d_name);
-  }
-  closedir(opened);
-  for (const std::string& name : below) {
-    if (!Walk(absl::StrCat(directory, "/", name), visit, depth + 1)) return false;
-  }
-  return true;
-}
 
 std::vector<pid_t> ProcessesIn(const std::string& directory) {
   std::vector<pid_t> pids;
@@ -53,9 +36,13 @@ void WriteIfThere(const std::string& file, absl::string_view text) {
   if (auto fd = OpenFile(file, O_WRONLY); fd.ok()) WriteAll(fd->get(), text).IgnoreError();
 }
 
+// A hierarchy's root has every process of the machine in it or below.
+bool IsRoot(const std::string& path) { return path.find_first_not_of('/') == path.npos; }
+
 }  // namespace
 
 absl::Status CgroupTree::Kill(const std::string& path) const {
+  if (IsRoot(path)) return absl::InvalidArgumentError("kill the processes of a cgroup: it is the machine's root");
   RETURN_IF_ERROR(Failpoint("cgroup.kill"));
   absl::Status first;
   for (const std::string& hierarchy : hierarchies_) {
@@ -64,25 +51,27 @@ absl::Status CgroupTree::Kill(const std::string& path) const {
       // Linux 5.14. It also reaches what is frozen, and what forks meanwhile.
       if (auto fd = OpenFile(top + "/cgroup.kill", O_WRONLY); fd.ok() && WriteAll(fd->get(), "1").ok()) continue;
     }
-    Walk(top, [&](const std::string& directory) {
-      WriteIfThere(directory + (version_ == 2 ? "/cgroup.freeze" : "/freezer.state"), version_ == 2 ? "0" : "THAWED");
-      for (const pid_t pid : ProcessesIn(directory)) {
+    for (const std::string& group : GroupsFrom(top)) {
+      WriteIfThere(group + (version_ == 2 ? "/cgroup.freeze" : "/freezer.state"), version_ == 2 ? "0" : "THAWED");
+      for (const pid_t pid : ProcessesIn(group)) {
         // failpoint: cgroup.kill
         if (kill(pid, SIGKILL) != 0 && errno != ESRCH) first.Update(ErrnoStatus(absl::StrCat("kill process ", pid)));
       }
-      return true;
-    });
+    }
   }
   return first;
 }
 
 bool CgroupTree::Populated(const std::string& path) const {
-  for (const std::string& hierarchy : hierarchies_) {
-    const bool empty =
-        Walk(hierarchy + path, [](const std::string& directory) { return ProcessesIn(directory).empty(); });
-    if (!empty) return true;
-  }
-  return false;
+  if (IsRoot(path)) return true;
+  return std::any_of(hierarchies_.begin(), hierarchies_.end(), [&](const std::string& hierarchy) {
+    if (version_ == 2) {
+      // The kernel counts what is below, too.
+      return absl::StrContains(ReadFile(hierarchy + path + "/cgroup.events").value_or(""), "populated 1");
+    }
+    const std::vector<std::string> groups = GroupsFrom(hierarchy + path);
+    return std::any_of(groups.begin(), groups.end(), [](const auto& group) { return !ProcessesIn(group).empty(); });
+  });
 }
 
 }  // namespace berth

@@ -1,13 +1,11 @@
 // Whole trees of cgroups: found, and removed with what runs in them.
-#include <dirent.h>
 #include <unistd.h>
-
-#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/failpoint.h"
 #include "core/base/status.h"
 #include "core/pod/cgroup.h"
+#include "core/pod/cgroup_walk.h"
 
 namespace berth {
 namespace {
@@ -15,29 +13,9 @@ namespace {
 constexpr int kAttempts = 100;
 constexpr useconds_t kPauseMicros = 10'000;
 
-std::vector<std::string> GroupsBelow(const std::string& directory) {
-  std::vector<std::string> groups;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), &closedir);
-  if (stream == nullptr) return groups;  // it is gone
-  while (const dirent* entry = readdir(stream.get())) {
-    const absl::string_view name = entry->d_name;
-    if (entry->d_type == DT_DIR && name != "." && name != "..") groups.push_back(absl::StrCat(directory, "/", name));
-  }
-  return groups;
-}
-
-void WalkBelow(const std::string& directory, size_t hierarchy_size,
-               const std::function<void(const std::string&)>& visit) {
-  for (const std::string& group : GroupsBelow(directory)) {
-    visit(group.substr(hierarchy_size));
-    WalkBelow(group, hierarchy_size, visit);
-  }
-}
-
-// Deepest first.
-void RemoveEmpty(const std::string& group) {
-  for (const std::string& below : GroupsBelow(group)) RemoveEmpty(below);
-  rmdir(group.c_str());  // failpoint: cgroup.sweep
+void RemoveEmpty(const std::string& top) {
+  const std::vector<std::string> groups = GroupsFrom(top);
+  for (auto group = groups.rbegin(); group != groups.rend(); ++group) rmdir(group->c_str());  // failpoint: cgroup.sweep
 }
 
 }  // namespace
@@ -55,7 +33,11 @@ absl::Status CgroupTree::RemoveWithProcesses(const std::string& path) const {
 }
 
 void CgroupTree::ForEachGroup(const std::function<void(const std::string& path)>& visit) const {
-  for (const std::string& hierarchy : hierarchies_) WalkBelow(hierarchy, hierarchy.size(), visit);
+  for (const std::string& hierarchy : hierarchies_) {
+    for (const std::string& group : GroupsFrom(hierarchy)) {
+      if (group.size() > hierarchy.size()) visit(group.substr(hierarchy.size()));
+    }
+  }
 }
 
 }  // namespace berth

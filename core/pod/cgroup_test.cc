@@ -1,6 +1,7 @@
 #include "core/pod/cgroup.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,39 @@ TEST(CgroupTreeTest, MovesAProcess) {
   close(hold[0]);
   EXPECT_TRUE(tree->Remove(group).ok());
   EXPECT_FALSE(tree->Join(group, getpid()).ok()) << "it is gone";
+}
+
+// However deep a container nests its groups: what runs in them is seen, killed and removed.
+TEST(CgroupTreeTest, NothingIsTooDeepToBeEnded) {
+  auto tree = CgroupTree::Detect();
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  const std::string group = absl::StrCat("/berth_test_deep_", getpid());
+  std::string deepest = group;
+  for (int i = 0; i < 150; ++i) deepest += "/d";
+  ASSERT_TRUE(tree->Make(deepest).ok());
+  EXPECT_FALSE(tree->Populated(group));
+  const pid_t child = fork();
+  if (child == 0) {
+    for (;;) pause();
+  }
+  ASSERT_TRUE(tree->Join(deepest, child).ok());
+  EXPECT_TRUE(tree->Populated(group));
+  EXPECT_TRUE(tree->Kill(group).ok());
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  EXPECT_FALSE(tree->Populated(group));
+  EXPECT_TRUE(tree->RemoveWithProcesses(group).ok());
+  EXPECT_FALSE(tree->Exists(group));
+}
+
+TEST(CgroupTreeTest, TheMachinesRootIsNotKilled) {
+  auto tree = CgroupTree::Detect();
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  for (const char* root : {"", "/", "//"}) {
+    EXPECT_EQ(tree->Kill(root).code(), absl::StatusCode::kInvalidArgument) << root;
+    EXPECT_EQ(tree->RemoveWithProcesses(root).code(), absl::StatusCode::kInvalidArgument) << root;
+  }
 }
 
 TEST(CgroupTreeTest, RemovesATreeWithItsProcesses) {
