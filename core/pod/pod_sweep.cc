@@ -1,7 +1,6 @@
 // What bears a pod's name of ours and belongs to no record: a power cut may have taken the last intents back, so what
 // exists is looked at.
 #include <poll.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,13 +55,10 @@ std::map<std::string, std::vector<pid_t>> RunningSupervisors(const std::string& 
 }
 
 // What it held dies with it but for the containers, which their own sweep ends.
-absl::Status EndStray(pid_t pid) {
+absl::Status EndStray(pid_t pid, const std::string& id) {
   const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!process) return errno == ESRCH ? absl::OkStatus() : ErrnoStatus(absl::StrCat("open process ", pid));
-  // failpoint: pod.sweep.supervisor
-  if (syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) != 0 && errno != ESRCH) {
-    return ErrnoStatus(absl::StrCat("kill process ", pid));
-  }
+  RETURN_IF_ERROR(KillSupervisor(pid, id));  // failpoint: pod.sweep.supervisor
   pollfd ended{process.get(), POLLIN, 0};
   if (poll(&ended, 1, kKillMillis) == 1) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("process ", pid, " was killed and does not end"));
@@ -98,7 +94,7 @@ void Pods::Sweep() {
 absl::Status Pods::SweepPod(const std::string& id, const std::vector<pid_t>& supervisors) {
   for (const pid_t pid : supervisors) {
     RETURN_IF_ERROR(Failpoint("pod.sweep.supervisor"));
-    RETURN_IF_ERROR(EndStray(pid));
+    RETURN_IF_ERROR(EndStray(pid, id));
   }
   const PodPaths paths(env_.config->state, id);
   PodSpec pins;
