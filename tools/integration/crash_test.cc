@@ -33,11 +33,6 @@ void CrashTest::SetUp() {
   NoteWhatExists();
 }
 
-bool CrashTest::OnTheLabsMachine() {
-  const auto mounts = ReadFile("/proc/self/mounts");
-  return mounts.ok() && absl::StrContains(*mounts, " /var/lib/uml ext4 ");
-}
-
 bool CrashTest::DaemonDied() { return daemon_.WaitForEnd(absl::Seconds(5)).ok(); }
 
 bool CrashTest::StartsToServe() {

@@ -47,9 +47,6 @@ class CrashTest : public DaemonTest {
   // What the operations of these tests do.
   std::vector<CrashedOperation> Operations();
 
-  // Where processes are slow, the long tests take a sample of what they do elsewhere.
-  static bool OnTheLabsMachine();
-
   // A pod with one container: made, and started unless `start` is false.
   void MakeOne(const std::string& script, bool start = true);
   // By the configurations' names, also when the call that made them was not answered. "" when there is none.

@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -75,6 +76,11 @@ absl::Status DaemonTest::StartDaemon(const std::vector<std::string>& environment
   client_ = std::make_unique<CriClient>(place_->socket());
   if (leaks_.has_value()) leaks_->SetDaemon(daemon_.pid());
   return client_->WaitUntilServing(absl::Seconds(60));
+}
+
+bool DaemonTest::OnTheLabsMachine() {
+  const auto mounts = ReadFile("/proc/self/mounts");
+  return mounts.ok() && absl::StrContains(*mounts, " /var/lib/uml ext4 ");
 }
 
 void DaemonTest::PullTestImage() {

@@ -65,6 +65,8 @@ class DaemonTest : public testing::Test {
 
   CriClient& client() { return *client_; }
   std::string DaemonLog() const;
+  // A machine of tools/lab, where processes start slowly: long tests take a sample of what they do elsewhere.
+  static bool OnTheLabsMachine();
 
   // Configurations that name everything after `name`.
   cri::PodSandboxConfig PodConfig(const std::string& name) const;

@@ -15,7 +15,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "core/base/file.h"
 #include "core/base/unique_fd.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 #include "tools/integration/daemon_test.h"
@@ -24,12 +23,6 @@ namespace berth {
 namespace {
 
 using Counts = std::map<grpc::StatusCode, int>;
-
-// A program starts in some 50 ms on such a machine.
-bool OnSlowMachine() {
-  const auto cpus = ReadFile("/proc/cpuinfo", 1 << 20);
-  return cpus.ok() && absl::StrContains(*cpus, "User Mode Linux");
-}
 
 // Sends calls without waiting for their answers, from several connections, and counts how they were answered.
 class Flood {
@@ -105,7 +98,7 @@ class OverloadTest : public DaemonTest {
 };
 
 TEST_F(OverloadTest, ManyPodsAtOnceAllRun) {
-  const int pods = OnSlowMachine() ? 40 : 500;
+  const int pods = OnTheLabsMachine() ? 40 : 500;
   std::vector<std::string> ids;
   {
     Flood flood(place_->socket());
