@@ -19,7 +19,6 @@ Containers::Containers(ContainerEnvironment environment)
 Containers::~Containers() = default;
 
 void Containers::Shutdown() {
-  orphans_.Close();
   retries_.Close();
   eventfd_write(shutdown_.get(), 1);
   for (const auto& container : All()) {

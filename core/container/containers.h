@@ -157,6 +157,9 @@ class Containers : public PodMembers {
   // Puts back what held before an update that was not committed, if there is one. Idempotent.
   absl::Status UndoUpdate(const std::shared_ptr<Container>& container);
   // recover.cc
+  void Insert(const std::shared_ptr<Container>& container);
+  // After the executor has not deleted what an exit left.
+  absl::Status DeleteWhatExitLeft(const Container& container);
   absl::Status ReattachOne(const std::shared_ptr<Container>& container,
                            const std::vector<SupervisedProcess>& processes);
   // Half-made containers and updates of resources.
@@ -167,9 +170,6 @@ class Containers : public PodMembers {
   std::optional<SupervisedExit> RecordedExit(const Container& container) const;
   absl::Status KillProcesses(const Container& container);
   void EndExecs(const std::shared_ptr<Container>& container);
-  // After the executor has not deleted what an exit left.
-  absl::Status DeleteWhatExitLeft(const Container& container);
-  void Insert(const std::shared_ptr<Container>& container);
   // sweep.cc
   bool IsStray(absl::string_view id) const;
   void SweepContainer(const std::string& id);
@@ -188,8 +188,7 @@ class Containers : public PodMembers {
   const oci::CgroupFacts cgroup_facts_;
   const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};
-  RetrySchedule orphans_{1'000'000'000, 60'000'000'000};   // that could not be killed yet, by id
-  RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // of undoing, by container id
+  RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // of undoing, or ending as an orphan, by container id
 };
 
 }  // namespace berth

@@ -41,12 +41,12 @@ absl::Status Containers::EndOrphan(const std::shared_ptr<Container>& container) 
   if (absl::Status killed = KillProcesses(*container); !killed.ok()) {
     LogError("end a container whose supervisor is gone; it is tried again",
              {{"container", container->id()}, {"error", killed.message()}});
-    orphans_.Failed(container->id(), [this, container] {
+    retries_.Failed(container->id(), [this, container] {
       container->pod()->queue().Add([this, container] { EndOrphan(container).IgnoreError(); });
     });
     return killed;
   }
-  orphans_.Succeeded(container->id());
+  retries_.Succeeded(container->id());
   EndExecs(container);
   if (const std::optional<SupervisedExit> exit = RecordedExit(*container)) {
     RecordExit(*container, *exit, &record);

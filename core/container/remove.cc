@@ -125,7 +125,8 @@ void Containers::Undo(const std::shared_ptr<Container>& container) {
     return table_.ReleaseName(id, name);
   }
   retries_.Succeeded(id);
-  if (state::v1::Container record = container->view()->record; record.removing()) {
+  state::v1::Container record = container->view()->record;
+  if (record.removing()) {
     record.set_state(state::v1::Container::EXITED);  // nothing that still looks at it may write its row again
     record.set_pid(0);
     container->set_record(record);
@@ -134,6 +135,8 @@ void Containers::Undo(const std::shared_ptr<Container>& container) {
     LogWarn("forget container; the next start tries again", {{"container", id}, {"error", row.message()}});
   }
   table_.Erase(id, name);
+  // Clients knew of it, and the daemon that was removing it did not live to tell.
+  if (record.removing()) env_.changed(container, EventType::kDeleted);
 }
 
 void Containers::RemoveAll(const std::string& pod_id, Done done) {

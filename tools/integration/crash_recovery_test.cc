@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -124,6 +125,8 @@ class CrashRecoveryTest : public CrashTest {
     EXPECT_OK(Create(PodNamed("create"), PodConfig("create"), ShellConfig("create", kForEver)));
     EXPECT_OK(Pull(kTransientImage));
   }
+
+  std::atomic<bool> told_{false};
 };
 
 TEST_F(CrashRecoveryTest, ADaemonThatDiesWhileItRecoversLeavesNothingToTheThird) {
@@ -169,6 +172,31 @@ TEST_F(CrashRecoveryTest, ALeftoverDoesNotTakeItsSuccessorsPlace) {
   EXPECT_EQ(Status(*container)->state(), cri::CONTAINER_RUNNING);
   EXPECT_OK(Exec(*container, {"/bin/true"}));
   EXPECT_OK(RemovePod(*pod));
+}
+
+// The client that asked for it has no answer; who follows the events learns it all the same.
+TEST_F(CrashRecoveryTest, ARemovalThatTheNextDaemonFinishesIsTold) {
+  MakeOne(kForEver);
+  ASSERT_OK(points_->CrashAt({"container.unmake.snapshot", 1}));
+  EXPECT_FALSE(RemoveContainer(container_).ok());
+  ASSERT_TRUE(DaemonDied());
+  ASSERT_NO_FATAL_FAILURE(Recover());
+  auto events = client().GetContainerEvents();
+  std::thread patience([&] {
+    for (const absl::Time end = absl::Now() + absl::Minutes(1); !told_ && absl::Now() < end;) {
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    events->Cancel();
+  });
+  while (!told_) {
+    const auto event = events->Next();
+    if (!event.ok()) break;
+    told_ = event->container_event_type() == cri::CONTAINER_DELETED_EVENT && event->container_id() == container_;
+  }
+  EXPECT_TRUE(told_);
+  patience.join();
+  EXPECT_CODE(Status(container_), kNotFound);
+  EXPECT_OK(RemovePod(pod_));
 }
 
 TEST_F(CrashRecoveryTest, WhatAnExecOfADeadDaemonRunsIsEnded) {
