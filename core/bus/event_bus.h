@@ -19,6 +19,7 @@ namespace berth {
 enum class Topic : uint32_t { kPod = 1, kContainer = 2, kImage = 4, kSnapshot = 8, kPlugin = 16 };
 inline constexpr uint32_t kAllTopics = 31;
 
+// What a subscriber does about the events that were kept for the first who asks: see KeepBacklog.
 enum class Backlog : bool { kLeave = false, kTake = true };
 
 enum class EventType { kCreated, kStarted, kStopped, kDeleted, kCustom };

@@ -20,7 +20,8 @@ absl::Status Main(int control_fd) {
   UniqueFd control(control_fd);
   FastestInflateLibrary();  // what there is to load is loaded while nothing has been read from outside
   RETURN_IF_ERROR(Annotate(ConfinePullWorker(), "confine the pull worker"));
-  // The next daemon removes what was being unpacked. One that ended before this line has hung up, which is seen too.
+  // The next daemon removes what was being unpacked. The signal comes when the thread that started this process ends:
+  // it waits for the pull. A daemon that ended before this line has hung up, which is seen too.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return ErrnoStatus("ask to die with the daemon");
   std::unique_ptr<Plugins> plugins;  // outlives what the factory makes
   const RegistryFactory factory = [&plugins](const RegistryPlugins& wanted,
