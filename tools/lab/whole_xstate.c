@@ -1,9 +1,10 @@
 // Preloaded into User-Mode Linux, so that it runs on processors whose state is larger than its own buffers.
 //
-// Debian 12's User-Mode Linux keeps the vector registers of its processes in buffers of a fixed size, and reads and writes
-// them with PTRACE_GETREGSET and PTRACE_SETREGSET. Linux gives a short buffer the first part of the state, but takes back
-// nothing but the whole of it; with AMX that is 11 KiB, the first instruction of init fails, and the machine does not come
-// up. Here what is beyond the caller's buffer is left as it is: nothing on a machine of the lab uses tile registers.
+// Debian 12's User-Mode Linux keeps the vector registers of its processes in buffers of a fixed size, and reads and
+// writes them with PTRACE_GETREGSET and PTRACE_SETREGSET. Linux gives a short buffer the first part of the state, but
+// takes back nothing but the whole of it; with AMX that is 11 KiB, the first instruction of init fails, and the machine
+// does not come up. Here what is beyond the caller's buffer is left as it is: nothing on a machine of the lab uses tile
+// registers.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
@@ -14,7 +15,10 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
-enum { kWholeBytes = 64 << 10, kComponentsOffset = 512 };  // the XSAVE header's bit map of components (Intel SDM 1, 13.4)
+enum {
+  kWholeBytes = 64 << 10,
+  kComponentsOffset = 512
+};  // the XSAVE header's bit map of components (Intel SDM 1, 13.4)
 
 static const uint64_t kTileComponents = 3u << 17;  // TILECFG and TILEDATA, which lie after all others
 
