@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "core/base/log.h"
@@ -61,9 +62,10 @@ void ThreadPool::StartThread() {
   pthread_attr_destroy(&attributes);
   if (err == 0) {
     ++threads_;
-  } else {
-    // The task waits for a thread that is there.
-    LogError("start a worker thread", {{"errno", err}, {"threads", threads_}});
+    starved_ = false;
+  } else if (!std::exchange(starved_, true)) {
+    LogError("start a worker thread: what waits is done by those that are there",
+             {{"error", strerror(err)}, {"threads", threads_}, {"hint", "raise TasksMax of the daemon's service"}});
   }
 }
 

@@ -43,6 +43,7 @@ class ThreadPool {
   std::deque<Task> tasks_;
   size_t threads_ = 0, idle_ = 0;
   bool closing_ = false;
+  bool starved_ = false;  // no thread could be started when one was last asked for
 };
 
 // Tasks of one queue run one after the other, in order, on the pool's threads. A queue that is empty costs no thread.

@@ -20,6 +20,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
+#include "core/cri/grpc_threads.h"
 
 namespace berth {
 namespace {
@@ -118,6 +119,7 @@ absl::StatusOr<std::unique_ptr<CriServer>> CriServer::Start(const CriServerOptio
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return absl::InternalError("start the gRPC server: it gives no reason");
+  StartGrpcThreads();
 
   ASSIGN_OR_RETURN(server->listener_, Listen(options.socket));
   if (lstat(options.socket.c_str(), &server->made_) != 0) return ErrnoStatus(absl::StrCat("look at ", options.socket));

@@ -5,7 +5,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -15,9 +17,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "core/base/file.h"
+#include "core/base/status.h"
 #include "core/base/unique_fd.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 #include "tools/integration/daemon_test.h"
+#include "tools/integration/isolation.h"
 
 namespace berth {
 namespace {
@@ -196,6 +201,64 @@ TEST_F(OverloadTest, WithoutDescriptorsItRefusesAndRecovers) {
   CriClient fresh(place_->socket());
   EXPECT_OK(fresh.WaitUntilServing(absl::Seconds(30)));
   ASSERT_EQ(prlimit(daemon_.pid(), RLIMIT_NOFILE, &old, nullptr), 0);
+  EXPECT_OK(RemovePod(*pod));
+  EXPECT_OK(RemovePod(pod_));
+}
+
+// A cgroup for the daemon alone, with a limit of threads and processes.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(pid_t pid) : pid_(pid) {
+    EXPECT_OK(MakeDirs(directory_, 0755));
+    EXPECT_OK(WriteFile(directory_ + "/cgroup.procs", absl::StrCat(pid_)));
+  }
+  ~ThreadLimit() {
+    EXPECT_OK(WriteFile(kHierarchy + "/cgroup.procs", absl::StrCat(pid_)));
+    EXPECT_EQ(rmdir(directory_.c_str()), 0) << strerror(errno);
+  }
+  void LeaveRoomFor(int threads) {
+    const auto current = ReadFile(directory_ + "/pids.current", 64);
+    ASSERT_OK(current);
+    int count = 0;
+    ASSERT_TRUE(absl::SimpleAtoi(*current, &count)) << *current;
+    ASSERT_OK(WriteFile(directory_ + "/pids.max", absl::StrCat(count + threads)));
+  }
+  void Lift() { EXPECT_OK(WriteFile(directory_ + "/pids.max", "max")); }
+
+ private:
+  static absl::Status WriteFile(const std::string& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text << std::flush;
+    return file ? absl::OkStatus() : ErrnoStatus(absl::StrCat("write ", text, " to ", path));
+  }
+  const std::string kHierarchy = "/sys/fs/cgroup/pids";
+  const std::string directory_ = absl::StrCat(kHierarchy, "/", TheWorld().tag, "-daemon");
+  const pid_t pid_;
+};
+
+TEST_F(OverloadTest, WithoutThreadsItGoesOn) {
+  RunOne("sleep 1000");
+  ThreadLimit limit(daemon_.pid());
+  ASSERT_NO_FATAL_FAILURE(limit.LeaveRoomFor(0));
+  constexpr int kCalls = 240;
+  {
+    Flood flood(place_->socket(), 16);
+    for (int i = 0; i < kCalls; ++i) flood.Send(&Flood::Async::ListContainers, cri::ListContainersRequest());
+    EXPECT_EQ(flood.Wait(), (Counts{{grpc::StatusCode::OK, kCalls}})) << flood.last_error();
+  }
+  {
+    Flood flood(place_->socket(), 16);
+    for (int i = 0; i < kCalls; ++i) {
+      cri::ExecSyncRequest exec;
+      exec.set_container_id(container_);
+      exec.add_cmd("/bin/true");
+      flood.Send(&Flood::Async::ExecSync, exec);
+    }
+    EXPECT_EQ(flood.Wait(), (Counts{{grpc::StatusCode::OK, kCalls}})) << flood.last_error();
+  }
+  limit.Lift();
+  const auto pod = RunPod(PodConfig("second"));
+  ASSERT_OK(pod);
   EXPECT_OK(RemovePod(*pod));
   EXPECT_OK(RemovePod(pod_));
 }
