@@ -1,7 +1,8 @@
+#define OPENSSL_SUPPRESS_DEPRECATED  // not EVP, for the reason that core/oci/digest.cc gives
+
 #include "core/base/id.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace berth {
 namespace {
 
 constexpr size_t kKeyBytes = 32;
+static_assert(kKeyBytes <= SHA256_CBLOCK);
 constexpr size_t kRandomBytes = 28;
 constexpr size_t kChecksumBytes = 4;
 static_assert((kRandomBytes + kChecksumBytes) * 2 == kIdLength);
@@ -31,6 +33,22 @@ std::string RandomBytes(size_t size) {
     if (n < 0 && errno != EINTR) abort();
   }
   return bytes;
+}
+
+// HMAC with SHA-256 (RFC 2104), for a key no longer than a block.
+std::string Hmac(const std::string& key, absl::string_view text) {
+  const auto hash = [&key](unsigned char pad, absl::string_view data) {
+    std::string block(SHA256_CBLOCK, static_cast<char>(pad));
+    for (size_t i = 0; i < key.size(); ++i) block[i] = static_cast<char>(block[i] ^ key[i]);
+    std::string digest(SHA256_DIGEST_LENGTH, '\0');
+    SHA256_CTX context;  // SHA256() would go through EVP
+    SHA256_Init(&context);
+    SHA256_Update(&context, block.data(), block.size());
+    SHA256_Update(&context, data.data(), data.size());
+    SHA256_Final(reinterpret_cast<unsigned char*>(digest.data()), &context);
+    return digest;
+  };
+  return hash(0x5c, hash(0x36, text));
 }
 
 }  // namespace
@@ -59,11 +77,7 @@ bool IdSource::Owns(absl::string_view id) const {
 }
 
 std::string IdSource::Checksum(absl::string_view random_part) const {
-  unsigned char mac[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
-       reinterpret_cast<const unsigned char*>(random_part.data()), random_part.size(), mac, &size);
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(mac), kChecksumBytes));
+  return absl::BytesToHexString(Hmac(key_, random_part).substr(0, kChecksumBytes));
 }
 
 bool IsId(absl::string_view text) {

@@ -1,8 +1,12 @@
+// OpenSSL's functions for one hash, which it would like to see replaced by EVP. They are the same code for the CPU, but
+// EVP brings the providers of all algorithms into the program: 2 MB that the daemon would hold in memory.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "core/oci/digest.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
-#include <cstdlib>
+#include <variant>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -14,10 +18,6 @@ const char* Name(Digest::Algorithm algorithm) {
   return algorithm == Digest::Algorithm::kSha512 ? "sha512:" : "sha256:";
 }
 
-const EVP_MD* Function(Digest::Algorithm algorithm) {
-  return algorithm == Digest::Algorithm::kSha512 ? EVP_sha512() : EVP_sha256();
-}
-
 bool IsLowerHex(absl::string_view text) {
   for (char c : text) {
     if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
@@ -25,10 +25,13 @@ bool IsLowerHex(absl::string_view text) {
   return true;
 }
 
-// Hashing in memory fails only without memory or with a broken OpenSSL; no digest may be made up then.
-void Require(int ok) {
-  if (ok != 1) std::abort();
-}
+// One set of names for both.
+void Init(SHA256_CTX* context) { SHA256_Init(context); }
+void Init(SHA512_CTX* context) { SHA512_Init(context); }
+void Add(SHA256_CTX* context, const void* data, size_t size) { SHA256_Update(context, data, size); }
+void Add(SHA512_CTX* context, const void* data, size_t size) { SHA512_Update(context, data, size); }
+size_t Final(SHA256_CTX* context, unsigned char* bytes) { return SHA256_Final(bytes, context), SHA256_DIGEST_LENGTH; }
+size_t Final(SHA512_CTX* context, unsigned char* bytes) { return SHA512_Final(bytes, context), SHA512_DIGEST_LENGTH; }
 
 }  // namespace
 
@@ -59,24 +62,33 @@ absl::string_view Digest::hex() const { return absl::string_view(text_).substr(e
 
 std::ostream& operator<<(std::ostream& out, const Digest& digest) { return out << digest.ToString(); }
 
-void DigestHasher::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+struct DigestHasher::State {
+  Digest::Algorithm algorithm;
+  std::variant<SHA256_CTX, SHA512_CTX> context;
+};
 
-DigestHasher::DigestHasher(Digest::Algorithm algorithm) : algorithm_(algorithm), context_(EVP_MD_CTX_new()) {
-  Require(context_ != nullptr);
-  Start();
+void DigestHasher::Free::operator()(State* state) const { delete state; }
+
+DigestHasher::DigestHasher(Digest::Algorithm algorithm) : state_(new State{algorithm, {}}) {
+  if (algorithm == Digest::Algorithm::kSha512) state_->context.emplace<SHA512_CTX>();
+  std::visit([](auto& context) { Init(&context); }, state_->context);
 }
 
-void DigestHasher::Start() { Require(EVP_DigestInit_ex(context_.get(), Function(algorithm_), nullptr)); }
-
-void DigestHasher::Update(const void* data, size_t size) { Require(EVP_DigestUpdate(context_.get(), data, size)); }
+void DigestHasher::Update(const void* data, size_t size) {
+  std::visit([&](auto& context) { Add(&context, data, size); }, state_->context);
+}
 
 Digest DigestHasher::Finish() {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  Require(EVP_DigestFinal_ex(context_.get(), bytes, &size));
-  Start();
+  unsigned char bytes[SHA512_DIGEST_LENGTH];
+  const size_t size = std::visit(
+      [&](auto& context) {
+        const size_t made = Final(&context, bytes);
+        Init(&context);
+        return made;
+      },
+      state_->context);
   Digest digest;
-  digest.text_ = absl::StrCat(Name(algorithm_),
+  digest.text_ = absl::StrCat(Name(state_->algorithm),
                               absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(bytes), size)));
   return digest;
 }

@@ -13,8 +13,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-struct evp_md_ctx_st;
-
 namespace berth {
 
 // A valid digest, or empty. A value type.
@@ -57,13 +55,11 @@ class DigestHasher {
   Digest Finish();
 
  private:
+  struct State;
   struct Free {
-    void operator()(evp_md_ctx_st* context) const;
+    void operator()(State* state) const;
   };
-  void Start();
-
-  Digest::Algorithm algorithm_;
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  std::unique_ptr<State, Free> state_;
 };
 
 // image-spec config.md "Layer ChainID": of the layers diff_ids[0..i], for each i.

@@ -3,7 +3,11 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 
 # Debian's archives are not position-independent, so what is linked with them is not either.
-_PROGRAM_LINKOPTS = ["-no-pie", "-static-libstdc++", "-static-libgcc"]
+_PROGRAM_LINKOPTS = ["-no-pie", "-static-libstdc++", "-static-libgcc"] + select({
+    # Functions of equal code become one: what is not there is not in memory.
+    "//core/base:release": ["-Wl,--icf=safe"],
+    "//conditions:default": [],
+})
 
 _WARNINGS = select({
     # Built with clang, whose other warnings nobody keeps away.
