@@ -34,6 +34,7 @@ TEST(ConfigTest, TheDefaultTextSaysWhatTheDefaultsAre) {
   EXPECT_EQ(shown->pod.cgroup_parent, real.pod.cgroup_parent);
   EXPECT_EQ(shown->pod.shm_bytes, real.pod.shm_bytes);
   EXPECT_EQ(shown->pod.supervisor_timeout_seconds, real.pod.supervisor_timeout_seconds);
+  EXPECT_EQ(shown->pod.enable_selinux, real.pod.enable_selinux);
   EXPECT_EQ(shown->container.executor_timeout_seconds, real.container.executor_timeout_seconds);
   EXPECT_EQ(shown->container.exec_sync_output_bytes, real.container.exec_sync_output_bytes);
   EXPECT_EQ(shown->daemon.worker_threads, real.daemon.worker_threads);
@@ -57,6 +58,13 @@ TEST(ConfigTest, FaultsNameFileLineAndKey) {
 TEST(ConfigTest, RangesAreChecked) {
   EXPECT_THAT(ParseConfig("[daemon]\nworker_threads = 0", "t").status().message(),
               HasSubstr("t:2: daemon.worker_threads: 0 is not between 2 and 1024"));
+}
+
+TEST(ConfigTest, Booleans) {
+  EXPECT_FALSE(ParseConfig("", "t")->pod.enable_selinux);
+  EXPECT_TRUE(ParseConfig("[pod]\nenable_selinux = true", "t")->pod.enable_selinux);
+  EXPECT_THAT(ParseConfig("[pod]\nenable_selinux = 1", "t").status().message(),
+              HasSubstr("t:2: pod.enable_selinux: expected a boolean, found an integer"));
 }
 
 TEST(ConfigTest, SyntaxErrorsNameTheLine) {

@@ -77,6 +77,13 @@ void TomlReader::Read(const std::string& key, std::vector<std::string>* out) {
   *out = std::move(strings);
 }
 
+void TomlReader::Read(const std::string& key, bool* out) {
+  const toml::value* value = Take(key);
+  if (value == nullptr) return;
+  if (!value->is_boolean()) return Fault(*value, key, absl::StrCat("expected a boolean, found ", TypeName(*value)));
+  *out = value->as_boolean();
+}
+
 void TomlReader::ReadInt(const std::string& key, int64_t least, int64_t most, int64_t* out) {
   const toml::value* value = Take(key);
   if (value == nullptr) return;

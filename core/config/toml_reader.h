@@ -22,6 +22,7 @@ class TomlReader {
   // Each leaves `out` as it is when the key is absent, and adds a fault when its type or range is wrong.
   void Read(const std::string& key, std::string* out);
   void Read(const std::string& key, std::vector<std::string>* out);
+  void Read(const std::string& key, bool* out);
   void ReadInt(const std::string& key, int64_t least, int64_t most, int64_t* out);
   void ReadPath(const std::string& key, std::string* out);  // absolute
   void ReadOneOf(const std::string& key, const std::vector<std::string>& choices, std::string* out);

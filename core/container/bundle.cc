@@ -1,7 +1,6 @@
 #include "core/container/bundle.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <climits>
 #include <cstdlib>
@@ -25,7 +24,6 @@
 #include "core/container/image_volumes.h"
 #include "core/oci/mount_propagation.h"
 #include "core/oci/runtime_spec.h"
-#include "core/oci/selinux.h"
 #include "core/oci/user.h"
 #include "core/oci/user_namespace.h"
 #include "core/oci/volume_mount.h"
@@ -165,7 +163,6 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   if (security.privileged() && !in.pod->config->linux().security_context().privileged()) {
     return absl::InvalidArgumentError("a privileged container needs a privileged pod sandbox");
   }
-  RETURN_IF_ERROR(oci::CheckSelinux(security, /*enabled=*/access("/sys/fs/selinux/enforce", F_OK) == 0));
   oci::SpecInput spec{*in.config, *in.pod->config};
   spec.sandbox_id = in.pod->record.id();
   spec.image_name = in.config->image().image();
@@ -173,6 +170,7 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   TellClampedOomScore(in, spec.host);
   spec.rootfs = in.directory + "/rootfs";
   spec.cgroups_path = in.cgroups_path;
+  spec.labels = in.labels;
   ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(in.rootfs_fd, security, image.config.user));
   ASSIGN_OR_RETURN(const int stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
   spec.volumes = in.mounts.volumes;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "core/image/images.h"
 #include "core/oci/host_inputs.h"
+#include "core/oci/selinux.h"
 #include "core/oci/volume_mount.h"
 #include "core/plugin/oci_executor.h"
 #include "core/pod/pod.h"
@@ -45,6 +46,7 @@ struct BundleInput {
   BundleMounts mounts;
   int rootfs_fd = -1;  // the mounted rootfs: users are looked up and directories are made there
   const oci::CgroupFacts* cgroup = nullptr;
+  oci::SelinuxLabels labels;
   int32_t target_pid = 0;  // of the container whose PID namespace is joined; 0: none
 };
 

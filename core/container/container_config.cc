@@ -9,6 +9,8 @@
 #include "absl/strings/strip.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/oci/apparmor.h"
+#include "core/oci/selinux.h"
 #include "core/oci/user_namespace.h"
 #include "core/oci/volume_mount.h"
 
@@ -60,7 +62,8 @@ absl::Status CheckSecurity(const runtime::v1::LinuxContainerSecurityContext& sec
   if (security.has_run_as_group() && !security.has_run_as_user() && security.run_as_username().empty()) {
     return absl::InvalidArgumentError("run_as_group is given without run_as_user or run_as_username");
   }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(oci::AppArmorChoiceOf(security).status());
+  return oci::CheckSelinuxOptions(security.selinux_options());
 }
 
 absl::StatusOr<int> SignalNumber(absl::string_view name) {

@@ -38,6 +38,14 @@ TEST(CheckContainerConfigTest, NamesWhatIsWrong) {
   fails([](auto& c) { c.add_envs()->set_key("A=B"); }, "no name of a variable");
   fails([](auto& c) { c.set_working_dir("rel"); }, "working_dir is not absolute");
   fails([](auto& c) { c.add_mounts()->set_container_path("/x/../../y"); }, "mounts.container_path");
+  fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_selinux_options()->set_type("a:b"); },
+        "selinux_options: type");
+  fails(
+      [](auto& c) {
+        c.mutable_linux()->mutable_security_context()->mutable_apparmor()->set_profile_type(
+            runtime::v1::SecurityProfile::Localhost);
+      },
+      "apparmor: the localhost profile has no name");
   fails([](auto& c) { c.add_mounts()->set_container_path("/x"); }, "mounts.host_path is empty");
   fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_run_as_group()->set_value(5); },
         "without run_as_user");

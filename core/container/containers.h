@@ -24,10 +24,12 @@
 #include "core/base/work_queue.h"
 #include "core/bus/event_bus.h"
 #include "core/config/config.h"
+#include "core/container/apparmor_default.h"
 #include "core/container/container.h"
 #include "core/container/snapshot_cleaner.h"
 #include "core/image/images.h"
 #include "core/oci/host_inputs.h"
+#include "core/oci/selinux.h"
 #include "core/pod/cgroup.h"
 #include "core/pod/id_table.h"
 #include "core/pod/pods.h"
@@ -46,6 +48,7 @@ struct ContainerEnvironment {
   const CgroupTree* cgroups;
   Images* images;
   Pods* pods;
+  const oci::SelinuxContexts* selinux = nullptr;  // of the node, where containers are labelled
   // Told after each change: builds and publishes the event.
   std::function<void(const std::shared_ptr<Container>&, EventType)> changed;
 };
@@ -114,6 +117,7 @@ class Containers : public PodMembers {
   void CreateOnQueue(const std::shared_ptr<Container>& container);
   absl::Status Make(const std::shared_ptr<Container>& container);
   absl::StatusOr<int32_t> TargetPid(const Container& container) const;
+  oci::SelinuxLabels LabelsOf(const PodView& pod, const runtime::v1::ContainerConfig& config) const;
   // remove.cc
   // Everything a container has outside the database. Idempotent.
   absl::Status Unmake(const std::shared_ptr<Container>& container);
@@ -186,6 +190,7 @@ class Containers : public PodMembers {
   const ContainerEnvironment env_;
   SnapshotCleaner cleaner_;
   const oci::CgroupFacts cgroup_facts_;
+  AppArmorDefault apparmor_default_;
   const UniqueFd shutdown_;  // an eventfd, readable from Shutdown on
   IdTable<Container> table_{"container"};
   RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // of undoing, or ending as an orphan, by container id

@@ -11,8 +11,11 @@
 #include "core/container/bundle.h"
 #include "core/container/container_config.h"
 #include "core/container/containers.h"
+#include "core/container/label_files.h"
+#include "core/oci/apparmor.h"
 #include "core/oci/user_namespace.h"
 #include "core/pod/cgroup_names.h"
+#include "core/pod/pod_config.h"
 
 namespace berth {
 namespace {
@@ -97,6 +100,8 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   }
   ASSIGN_OR_RETURN(snapshot.parents, env_.images->ChainKeys(image->id, record.snapshotter()));
   ASSIGN_OR_RETURN(PreparedSnapshot prepared, handler->snapshotter->Prepare(ExecutorCall(), snapshot));
+  const oci::SelinuxLabels labels = LabelsOf(*pod, *view->config);
+  RETURN_IF_ERROR(LabelRootfs(labels.file, &prepared.mounts));
 
   RETURN_IF_ERROR(Failpoint("container.bundle.make"));
   ContainerPrepare prepare;
@@ -106,6 +111,8 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   RETURN_IF_ERROR(Failpoint("container.log_directory.make"));
   if (!log_path.empty()) RETURN_IF_ERROR(MakeDirs(ParentOf(log_path), 0755));
   RETURN_IF_ERROR(MakeMountSources(*view->config));
+  RETURN_IF_ERROR(LabelPodFiles(labels.file, PodPaths(env_.config->state, pod->record.id()), *pod->config));
+  RETURN_IF_ERROR(LabelVolumes(labels.file, *view->config));
   prepare.mounts = std::move(prepared.mounts);
   prepare.stdio.log_path = log_path;
   prepare.stdio.terminal = view->config->tty();
@@ -136,9 +143,12 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   input.mounts = std::move(mounts);
   input.rootfs_fd = rootfs.rootfs.get();
   input.cgroup = &cgroup_facts_;
+  input.labels = labels;
   if (view->config->linux().security_context().namespace_options().pid() == runtime::v1::NamespaceMode::TARGET) {
     ASSIGN_OR_RETURN(input.target_pid, TargetPid(*container));
   }
+  ASSIGN_OR_RETURN(const oci::AppArmorChoice apparmor, oci::AppArmorChoiceOf(view->config->linux().security_context()));
+  if (apparmor.kind == oci::AppArmorKind::kDefault) RETURN_IF_ERROR(apparmor_default_.Load(ExecutorCall()));
   RETURN_IF_ERROR(WriteBundle(input, &record));
   rootfs.rootfs.reset();
 
@@ -151,6 +161,13 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   record.set_state(state::v1::Container::CREATED);
   RETURN_IF_ERROR(Failpoint("container.create.commit"));
   return Save(container, record);
+}
+
+oci::SelinuxLabels Containers::LabelsOf(const PodView& pod, const runtime::v1::ContainerConfig& config) const {
+  // A pod without a level was made when nothing was labelled, and all of it stays so.
+  if (env_.selinux == nullptr || pod.record.selinux_level().empty()) return {};
+  return oci::SelinuxLabelsOf(*env_.selinux, pod.record.selinux_level(), pod.config->linux().security_context(),
+                              config.linux().security_context());
 }
 
 absl::StatusOr<int32_t> Containers::TargetPid(const Container& container) const {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -25,6 +26,7 @@
 #include "core/cri/server.h"
 #include "core/daemon/plugin_set.h"
 #include "core/image/images.h"
+#include "core/oci/selinux_policy.h"
 #include "core/pod/pods.h"
 #include "core/store/store.h"
 #include "core/supervisor/embedded.h"
@@ -70,6 +72,7 @@ struct Daemon::Parts {
   EventBus bus;
   PluginMetrics metrics;
   CgroupTree cgroups;
+  std::optional<oci::SelinuxContexts> selinux;
   LateSupervisorService supervisor_service;
   std::unique_ptr<Plugins> plugins;
   PluginSet set;
@@ -88,6 +91,7 @@ struct Daemon::Parts {
   std::unique_ptr<CriServer> server;
 
   absl::Status OpenState();
+  absl::Status ReadSelinux();
   absl::Status MakeRuntime();
   absl::Status Recover();
   absl::Status Serve();
@@ -118,6 +122,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, cons
   p.version = version;
   p.descriptor_limit = RaiseDescriptorLimit();
   RETURN_IF_ERROR(p.OpenState());
+  RETURN_IF_ERROR(p.ReadSelinux());
   RETURN_IF_ERROR(p.MakeRuntime());
   RETURN_IF_ERROR(p.Recover());
   RETURN_IF_ERROR(p.Serve());
@@ -137,6 +142,16 @@ absl::Status Daemon::Parts::OpenState() {
   ids = std::make_unique<IdSource>(std::move(source));
   ASSIGN_OR_RETURN(boot_id, BootId());
   ASSIGN_OR_RETURN(cgroups, CgroupTree::Detect());
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Parts::ReadSelinux() {
+  if (!config.pod.enable_selinux) {
+    if (oci::SelinuxIsOn()) LogWarn("SELinux is on, and containers are not labelled: [pod] enable_selinux is false");
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(selinux, oci::ReadSelinuxContexts());
+  if (!selinux) LogWarn("[pod] enable_selinux is true, and SELinux is off on this node: nothing is labelled");
   return absl::OkStatus();
 }
 
@@ -173,18 +188,32 @@ absl::Status Daemon::Parts::MakeRuntime() {
   options.timeout_ns = config.image.pull_timeout_seconds * 1'000'000'000;
   ASSIGN_OR_RETURN(images, Images::Open(std::move(options)));
 
-  PodEnvironment pod_environment{
-      &config,    ids.get(),        store.get(),
-      pool.get(), loop.get(),       program,
-      &cgroups,   networks.get(),   &set.handlers,
-      boot_id,    descriptor_limit, [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
+  PodEnvironment pod_environment{&config,
+                                 ids.get(),
+                                 store.get(),
+                                 pool.get(),
+                                 loop.get(),
+                                 program,
+                                 &cgroups,
+                                 networks.get(),
+                                 &set.handlers,
+                                 boot_id,
+                                 descriptor_limit,
+                                 selinux.has_value(),
+                                 [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
   pods = std::make_unique<Pods>(std::move(pod_environment));
   ContainerEnvironment container_environment{
-      &config,         ids.get(),
-      store.get(),     pool.get(),
-      exec_pool.get(), timers.get(),
-      &cgroups,        images.get(),
-      pods.get(),      [this](const auto& container, EventType type) { events->ContainerChanged(container, type); }};
+      &config,
+      ids.get(),
+      store.get(),
+      pool.get(),
+      exec_pool.get(),
+      timers.get(),
+      &cgroups,
+      images.get(),
+      pods.get(),
+      selinux ? &*selinux : nullptr,
+      [this](const auto& container, EventType type) { events->ContainerChanged(container, type); }};
   containers = std::make_unique<Containers>(std::move(container_environment));
   pods->SetMembers(containers.get());
   supervisor_service.Set(pods.get());

@@ -62,11 +62,6 @@ std::optional<int> MinOomScoreAdj(uint64_t capabilities) {
   return value;
 }
 
-bool AppArmorEnabled() {
-  auto text = ReadFile("/sys/module/apparmor/parameters/enabled");
-  return text.ok() && absl::StartsWith(*text, "Y");
-}
-
 bool IsDevice(mode_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
 
 DeviceNode NodeOf(const std::string& path, const struct stat& st, const std::string& access) {
@@ -172,13 +167,14 @@ CgroupFacts ReadCgroupFacts(int cgroup_version, const std::string& mount_point) 
   return facts;
 }
 
-absl::StatusOr<HostInputs> ReadHostInputs(const runtime::v1::ContainerConfig& config, const CgroupFacts& cgroup) {
+absl::StatusOr<HostInputs> ReadHostInputs(const runtime::v1::ContainerConfig& config, const CgroupFacts& cgroup,
+                                          const AppArmorPlaces& apparmor) {
   HostInputs host;
   host.cgroup = cgroup;
   host.architecture = HostPlatform().architecture;
   host.capabilities = OwnCapabilities();
   host.min_oom_score_adj = MinOomScoreAdj(host.capabilities);
-  host.apparmor = AppArmorEnabled();
+  host.apparmor = ReadAppArmorFacts(apparmor);
   const auto& security = config.linux().security_context();
   DeviceList devices(&host.devices);
   if (security.privileged()) RETURN_IF_ERROR(Annotate(devices.AddBelow("/dev", "/dev", "rwm"), "devices of the host"));

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/oci/apparmor.h"
 #include "proto/cri/v1/api.pb.h"
 
 namespace berth::oci {
@@ -35,7 +36,7 @@ struct HostInputs {
   std::string architecture;              // Go's name of it
   uint64_t capabilities = ~0ull;         // bit N: this process can give away capability number N
   std::optional<int> min_oom_score_adj;  // set when this process may not go below it
-  bool apparmor = false;
+  AppArmorFacts apparmor;
   std::vector<DeviceNode> devices;  // of the configuration; all of the host's when privileged
   std::string seccomp_profile;      // text of a Localhost profile
 };
@@ -45,7 +46,8 @@ CgroupFacts ReadCgroupFacts(int cgroup_version, const std::string& mount_point =
 
 // The devices of config.devices and the profile that it names are read here. kInvalidArgument or kNotFound for a device
 // or a profile that is none. May block on what the configuration names: not on a thread that must answer.
-absl::StatusOr<HostInputs> ReadHostInputs(const runtime::v1::ContainerConfig& config, const CgroupFacts& cgroup);
+absl::StatusOr<HostInputs> ReadHostInputs(const runtime::v1::ContainerConfig& config, const CgroupFacts& cgroup,
+                                          const AppArmorPlaces& apparmor = {});
 
 }  // namespace berth::oci
 

@@ -128,6 +128,14 @@ TEST_F(HostInputsTest, Profiles) {
   EXPECT_EQ(Read().status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(HostInputsTest, AppArmor) {
+  const AppArmorPlaces places{directory_ + "/enabled", directory_ + "/profiles"};
+  EXPECT_FALSE(ReadHostInputs(config_, {}, places)->apparmor.enabled);
+  Write("enabled", "Y\n");
+  Write("profiles", "p (enforce)\n");
+  EXPECT_EQ(ReadHostInputs(config_, {}, places)->apparmor.profiles.count("p"), 1u);
+}
+
 TEST_F(HostInputsTest, CgroupFacts) {
   EXPECT_FALSE(ReadCgroupFacts(1, directory_).swap);
   Write("memory/memory.memsw.limit_in_bytes", "");

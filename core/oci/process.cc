@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/oci/apparmor.h"
 #include "core/oci/capabilities.h"
 #include "core/oci/environment.h"
 
@@ -78,23 +79,6 @@ absl::StatusOr<nlohmann::json> CapabilitiesJson(const SpecInput& input) {
   return json;
 }
 
-absl::StatusOr<std::string> AppArmorProfile(const SpecInput& input) {
-  const auto& security = input.config.linux().security_context();
-  std::string profile;
-  if (security.has_apparmor()) {
-    if (security.apparmor().profile_type() == runtime::v1::SecurityProfile::Localhost) {
-      profile = security.apparmor().localhost_ref();
-    }
-  } else if (security.apparmor_profile().rfind("localhost/", 0) == 0) {
-    profile = security.apparmor_profile();
-  }
-  if (profile.rfind("localhost/", 0) == 0) profile.erase(0, 10);
-  if (profile.empty() || security.privileged()) return "";
-  if (input.host.apparmor) return profile;
-  return absl::FailedPreconditionError(absl::StrCat("AppArmor profile ", absl::CHexEscape(profile.substr(0, 128)),
-                                                    ": AppArmor is not enabled on this node"));
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> CommandLine(const runtime::v1::ContainerConfig& config,
@@ -123,8 +107,9 @@ absl::StatusOr<nlohmann::json> ProcessJson(const SpecInput& input) {
   ASSIGN_OR_RETURN(process["env"], EnvironmentOf(input));
   ASSIGN_OR_RETURN(process["cwd"], WorkingDirectory(input));
   ASSIGN_OR_RETURN(process["capabilities"], CapabilitiesJson(input));
-  ASSIGN_OR_RETURN(const std::string profile, AppArmorProfile(input));
+  ASSIGN_OR_RETURN(const std::string profile, AppArmorProfile(security, input.host.apparmor));
   if (!profile.empty()) process["apparmorProfile"] = profile;
+  if (!input.labels.process.empty()) process["selinuxLabel"] = input.labels.process;
   if (input.config.linux().has_resources()) {
     const int64_t wanted = input.config.linux().resources().oom_score_adj();
     if (wanted < -1000 || wanted > 1000) {

@@ -84,6 +84,7 @@ absl::StatusOr<nlohmann::json> LinuxJson(const SpecInput& input) {
   }
   ASSIGN_OR_RETURN(nlohmann::json seccomp, SeccompJson(input.config, input.host));
   if (!seccomp.is_null()) linux_part["seccomp"] = std::move(seccomp);
+  if (!input.labels.file.empty()) linux_part["mountLabel"] = input.labels.file;
   if (const std::string propagation = RootfsPropagation(input); !propagation.empty()) {
     linux_part["rootfsPropagation"] = propagation;
   }

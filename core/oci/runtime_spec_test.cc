@@ -41,6 +41,8 @@ HostInputs ReadHost(const JsonReader& host) {
   inputs.architecture = "amd64";
   inputs.cgroup.version = host.Has("cgroup_version") ? host.Int("cgroup_version") : 2;
   inputs.seccomp_profile = host.String("seccomp_profile");
+  inputs.apparmor.enabled = host.Has("apparmor_profiles");
+  for (const std::string& profile : host.Strings("apparmor_profiles")) inputs.apparmor.profiles.insert(profile);
   if (host.Has("min_oom_score_adj")) inputs.min_oom_score_adj = host.Int("min_oom_score_adj");
   for (const JsonReader& device : host.Objects("devices")) {
     inputs.devices.push_back({.path = device.String("path"),
@@ -51,6 +53,17 @@ HostInputs ReadHost(const JsonReader& host) {
                               .access = device.String("access")});
   }
   return inputs;
+}
+
+// "selinux": the policy's contexts and the pod's level, on a node that labels containers.
+SelinuxLabels ReadLabels(const Case& c, const JsonReader& selinux) {
+  if (!selinux.Has("process")) return {};
+  const auto process = ParseSelinuxContext(selinux.String("process")),
+             file = ParseSelinuxContext(selinux.String("file"));
+  EXPECT_TRUE(process.ok() && file.ok());
+  return SelinuxLabelsOf({process.value_or(SelinuxContext()), file.value_or(SelinuxContext())},
+                         selinux.String("pod_level"), c.pod.linux().security_context(),
+                         c.config.linux().security_context());
 }
 
 SpecInput ReadInput(const Case& c, absl::Status* status) {
@@ -64,6 +77,7 @@ SpecInput ReadInput(const Case& c, absl::Status* status) {
   input.image.cmd = image.Strings("cmd");
   input.image.working_dir = image.String("working_dir");
   input.host = ReadHost(reader.Object("host"));
+  input.labels = ReadLabels(c, reader.Object("selinux"));
   input.rootfs = "/run/berth/bundles/c/rootfs";
   input.cgroups_path = "/kubepods/pod0/c";
   input.user.uid = static_cast<uint32_t>(reader.Uint("uid"));
@@ -127,7 +141,7 @@ TEST(RuntimeSpec, Golden) {
     ASSERT_TRUE(expected.ok()) << expected.status();
     EXPECT_EQ(*spec, *expected) << nlohmann::json::diff(*expected, *spec).dump(2);
   }
-  EXPECT_GE(cases, 8);
+  EXPECT_GE(cases, 10);
 }
 
 // Values may be any bytes, JSON may not.
@@ -183,7 +197,7 @@ TEST_F(BadSpec, SaysWhatIsWrong) {
   auto* apparmor = Security()->mutable_apparmor();
   apparmor->set_profile_type(runtime::v1::SecurityProfile::Localhost);
   apparmor->set_localhost_ref("localhost/p");
-  EXPECT_THAT(Error(absl::StatusCode::kFailedPrecondition), HasSubstr("AppArmor profile p"));
+  EXPECT_THAT(Error(absl::StatusCode::kFailedPrecondition), HasSubstr("AppArmor profile p: AppArmor is not enabled"));
 }
 
 TEST(RuntimeSpec, AUserNamespaceMapsEveryIdOfTheProcess) {

@@ -9,6 +9,7 @@
 
 #include "core/oci/host_inputs.h"
 #include "core/oci/image_spec.h"
+#include "core/oci/selinux.h"
 #include "core/oci/user.h"
 #include "core/oci/user_namespace.h"
 #include "core/oci/volume_mount.h"
@@ -29,6 +30,7 @@ struct SpecInput {
   std::string rootfs;        // absolute
   std::string cgroups_path;  // linux.cgroupsPath in the executor's form
   ResolvedUser user;
+  SelinuxLabels labels;
 
   // Namespaces to join, as paths; "" stays in the executor's own. Mounts (and cgroups on v2) are always new.
   std::string network_ns, ipc_ns, uts_ns;

@@ -10,7 +10,6 @@
 #include "core/oci/process_spec.h"
 #include "core/oci/resources.h"
 #include "core/oci/seccomp.h"
-#include "core/oci/selinux.h"
 #include "core/oci/volume_mount.h"
 
 namespace berth::oci {
@@ -168,20 +167,6 @@ TEST(VolumeMount, OptionsAndMappings) {
   EXPECT_FALSE(CheckVolumeMount(mount, "/src", false)->id_mapped);
   mount.add_uidmappings();
   EXPECT_TRUE(CheckVolumeMount(mount, "/src", false)->id_mapped);
-}
-
-TEST(Selinux, OptionsAreLeftOutWhereThereIsNoneAndRefusedWhereThereIs) {
-  runtime::v1::LinuxContainerSecurityContext security;
-  EXPECT_TRUE(CheckSelinux(security, true).ok());
-  security.mutable_selinux_options()->set_level("s0:c1,c2");
-  EXPECT_TRUE(CheckSelinux(security, false).ok());
-  EXPECT_EQ(CheckSelinux(security, true).code(), absl::StatusCode::kFailedPrecondition);
-  security.set_privileged(true);
-  EXPECT_TRUE(CheckSelinux(security, true).ok());
-  for (const char* bad : {"x", "c0", "s0\nc1", "s0:c1;rm"}) {
-    security.mutable_selinux_options()->set_level(bad);
-    EXPECT_EQ(CheckSelinux(security, false).code(), absl::StatusCode::kInvalidArgument) << bad;
-  }
 }
 
 TEST(CommandLine, RulesOfCri) {

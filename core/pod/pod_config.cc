@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/path.h"
 #include "core/base/status.h"
+#include "core/oci/selinux.h"
 #include "core/oci/user_namespace.h"
 
 namespace berth {
@@ -106,6 +107,7 @@ absl::Status CheckSecurity(const runtime::v1::LinuxSandboxSecurityContext& secur
   if (!runtime::v1::SupplementalGroupsPolicy_IsValid(security.supplemental_groups_policy())) {
     return absl::InvalidArgumentError("security_context: unknown supplemental_groups_policy");
   }
+  RETURN_IF_ERROR(oci::CheckSelinuxOptions(security.selinux_options()));
   return CheckNamespaces(security.namespace_options());
 }
 

@@ -47,6 +47,8 @@ TEST(CheckPodConfigTest, NamesWhatIsWrong) {
   fails([](auto& c) { c.add_port_mappings()->set_host_ip("localhost"); }, "host_ip");
   fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_run_as_group()->set_value(5); },
         "without run_as_user");
+  fails([](auto& c) { c.mutable_linux()->mutable_security_context()->mutable_selinux_options()->set_level("c1"); },
+        "selinux_options: level");
   fails(
       [](auto& c) {
         c.mutable_linux()->mutable_security_context()->set_supplemental_groups_policy(

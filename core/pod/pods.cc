@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
 #include "core/base/failpoint.h"
@@ -9,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/base/subprocess.h"
+#include "core/oci/selinux.h"
 #include "core/pod/cgroup_names.h"
 #include "core/pod/pod_config.h"
 #include "core/pod/pod_files.h"
@@ -97,8 +100,13 @@ void Pods::Run(const runtime::v1::PodSandboxConfig& config, const std::string& r
   if (!UsesHostNetwork(config)) view.record.set_netns_path(PodPaths(env_.config->state, view.record.id()).netns);
   view.config = std::make_shared<const runtime::v1::PodSandboxConfig>(config);
 
+  std::unique_lock level_lock(level_mutex_);
+  auto level = SelinuxLevelOf(view.record.id(), config);
+  if (!level.ok()) return done(Annotate(level.status(), "run pod sandbox"));
+  view.record.set_selinux_level(*std::move(level));
   auto made = std::make_shared<Pod>(env_.pool, handler, std::move(view));
   const auto [pod, fresh] = table_.Insert(made->id(), PodNameKey(config.metadata()), made);
+  level_lock.unlock();
   if (pod->Join(done)) {
     if (fresh) pod->queue().Add([this, pod = pod] { RunOnQueue(pod); });
     return;
@@ -106,6 +114,16 @@ void Pods::Run(const runtime::v1::PodSandboxConfig& config, const std::string& r
   done(absl::AlreadyExistsError(absl::StrCat("run pod sandbox: ", config.metadata().namespace_(), "/",
                                              config.metadata().name(), " attempt ", config.metadata().attempt(),
                                              " exists already as ", pod->id(), "; remove it first")));
+}
+
+absl::StatusOr<std::string> Pods::SelinuxLevelOf(const std::string& id,
+                                                 const runtime::v1::PodSandboxConfig& config) const {
+  if (!env_.selinux) return std::string();
+  const std::string& asked = config.linux().security_context().selinux_options().level();
+  if (!asked.empty()) return asked;
+  std::set<std::string> used;
+  for (const auto& pod : table_.All()) used.insert(pod->view()->record.selinux_level());
+  return oci::FreeSelinuxLevel(id, used);
 }
 
 void Pods::RunOnQueue(const std::shared_ptr<Pod>& pod) {

@@ -65,6 +65,7 @@ struct PodEnvironment {
   const Handlers* handlers;
   std::string boot_id;
   uint64_t descriptor_limit = 0;  // that containers start with; 0: this process's own
+  bool selinux = false;           // pods get a level for their containers
   // Told after each change, on the pod's queue: builds and publishes the event.
   std::function<void(const std::shared_ptr<Pod>&, EventType)> changed;
 };
@@ -124,6 +125,8 @@ class Pods : public SupervisorService {
  private:
   class Events;
 
+  // Under level_mutex_ until the pod is in the table.
+  absl::StatusOr<std::string> SelinuxLevelOf(const std::string& id, const runtime::v1::PodSandboxConfig& config) const;
   void RunOnQueue(const std::shared_ptr<Pod>& pod);
   absl::Status Make(const std::shared_ptr<Pod>& pod);
   // Undoes everything a pod has outside the database but its directory and cgroup. Idempotent. On the queue.
@@ -174,6 +177,7 @@ class Pods : public SupervisorService {
   const std::unique_ptr<SupervisorEvents> events_;
   IdTable<Pod> table_{"pod sandbox"};
   RetrySchedule retries_{kFirstRetryNs, kLongestRetryNs};  // by pod id
+  std::mutex level_mutex_;                                 // two pods that are made at once take two levels
   Countdown recovering_;                                   // pods
   std::mutex beat_mutex_;                                  // guards what is below
   bool beating_ = false, detached_ = false;

@@ -1,6 +1,7 @@
 // Who a container's process is and what it may do: identity, capabilities, sysctls, devices, limits, profiles.
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -51,6 +52,12 @@ class SecurityContextTest : public DaemonTest, public testing::WithParamInterfac
   static cri::LinuxContainerSecurityContext* Security(cri::ContainerConfig& config) {
     return config.mutable_linux()->mutable_security_context();
   }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  static void SetDeprecatedAppArmor(cri::ContainerConfig& config, const std::string& profile) {
+    Security(config)->set_apparmor_profile(profile);
+  }
+#pragma GCC diagnostic pop
 };
 
 TEST_P(SecurityContextTest, AmbientCapabilitiesReachAnOrdinaryUser) {
@@ -208,6 +215,87 @@ TEST_P(SecurityContextTest, SeccompProfilesOfTheNode) {
     Security(config)->mutable_apparmor()->set_localhost_ref("localhost/some-profile");
     EXPECT_CODE(CreateIn(config), kFailedPrecondition);
   }
+  ASSERT_OK(RemovePod(pod_));
+}
+
+// A container is never less confined than it asked to be by name.
+TEST_P(SecurityContextTest, AppArmorProfilesOfANodeWithoutAreRefused) {
+  if (Exists("/sys/module/apparmor")) GTEST_SKIP() << "this machine has AppArmor";
+  cri::ContainerConfig config = ShellConfig("main", "echo made");
+  const auto refused = [&] {
+    const auto container = CreateIn(config);
+    EXPECT_CODE(container, kFailedPrecondition);
+    EXPECT_THAT(std::string(container.status().message()),
+                HasSubstr("AppArmor profile some-profile: AppArmor is not enabled on this node"));
+  };
+  SetDeprecatedAppArmor(config, "localhost/some-profile");
+  refused();
+  Security(config)->mutable_apparmor()->set_profile_type(cri::SecurityProfile::Unconfined);
+  EXPECT_THAT(LinesOf(config), ElementsAre("made"));  // the new field wins
+  Security(config)->mutable_apparmor()->set_profile_type(cri::SecurityProfile::Localhost);
+  Security(config)->mutable_apparmor()->set_localhost_ref("some-profile");
+  refused();
+  Security(config)->clear_apparmor();
+  for (const char* accepted : {"runtime/default", "unconfined", ""}) {
+    SetDeprecatedAppArmor(config, accepted);
+    EXPECT_THAT(LinesOf(config), ElementsAre("made")) << accepted;
+  }
+  SetDeprecatedAppArmor(config, "some-profile");
+  EXPECT_CODE(CreateIn(config), kInvalidArgument);
+  ASSERT_OK(RemovePod(pod_));
+}
+
+TEST_P(SecurityContextTest, AppArmorProfilesOfANodeThatHasIt) {
+  if (!Exists("/sys/kernel/security/apparmor/profiles") || !Exists("/usr/sbin/apparmor_parser")) {
+    GTEST_SKIP() << "this machine has no AppArmor, or nothing to load profiles with";
+  }
+  pod_config_.mutable_linux()->mutable_security_context()->set_privileged(true);
+  cri::ContainerConfig config = ShellConfig(
+      "main",
+      "cat /proc/self/attr/current; mount -t tmpfs none /tmp 2>/dev/null && echo mounted;"
+      "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null && echo written; echo 5 > /proc/self/oom_score_adj && echo own");
+  Security(config)->mutable_capabilities()->add_add_capabilities("ALL");
+  EXPECT_THAT(LinesOf(config), ElementsAre("berth-default (enforce)", "own"));
+  Security(config)->mutable_apparmor()->set_profile_type(cri::SecurityProfile::Unconfined);
+  EXPECT_THAT(LinesOf(config), ElementsAre("unconfined", "mounted", "written", "own"));
+  Security(config)->mutable_apparmor()->set_profile_type(cri::SecurityProfile::Localhost);
+  Security(config)->mutable_apparmor()->set_localhost_ref("localhost/berth-default");
+  Security(config)->set_privileged(true);
+  EXPECT_THAT(LinesOf(config), Contains("berth-default (enforce)"));
+  Security(config)->mutable_apparmor()->set_localhost_ref("localhost/some-profile");
+  const auto refused = CreateIn(config);
+  EXPECT_CODE(refused, kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("AppArmor profile some-profile: it is not loaded"));
+  Security(config)->clear_apparmor();
+  EXPECT_THAT(LinesOf(config), Contains("unconfined"));
+
+  // What is run in the container later is as confined, and can be ended.
+  cri::ContainerConfig waiting = ShellConfig("waiting", "exec sleep 1000");
+  const auto container = CreateIn(waiting);
+  ASSERT_OK(container);
+  ASSERT_OK(StartContainer(*container));
+  const auto ran = Exec(*container, {"cat", "/proc/self/attr/current", "/proc/1/attr/current"});
+  ASSERT_OK(ran);
+  EXPECT_EQ(ran->stdout(), "berth-default (enforce)\nberth-default (enforce)\n");
+  EXPECT_OK(StopContainer(*container, 0));
+  ASSERT_OK(RemovePod(pod_));
+}
+
+TEST_P(SecurityContextTest, SelinuxOptionsOfANodeWithoutMeanNothing) {
+  if (Exists("/sys/fs/selinux/enforce")) GTEST_SKIP() << "this machine has SELinux";
+  const std::string volume = place_->logs() + "/volume";
+  ASSERT_OK(MakeDirs(volume));
+  cri::ContainerConfig config = ShellConfig("main", "echo made");
+  Security(config)->mutable_selinux_options()->set_type("own_t");
+  Security(config)->mutable_selinux_options()->set_level("s0:c1,c2");
+  cri::Mount* mount = config.add_mounts();
+  mount->set_host_path(volume);
+  mount->set_container_path("/data");
+  mount->set_selinux_relabel(true);
+  EXPECT_THAT(LinesOf(config), ElementsAre("made"));
+  EXPECT_EQ(lgetxattr(volume.c_str(), "security.selinux", nullptr, 0), -1);
+  Security(config)->mutable_selinux_options()->set_level("s0:c1;c2");
+  EXPECT_CODE(CreateIn(config), kInvalidArgument);
   ASSERT_OK(RemovePod(pod_));
 }
 
