@@ -163,14 +163,15 @@ void RemoveAbandonedTemporaries(const std::string& directory) {
   }
 }
 
-absl::Status MakeDirs(const std::string& path, mode_t mode) {
-  if (mkdir(path.c_str(), mode) == 0) return absl::OkStatus();
-  if (errno == ENOENT && !path.empty()) {
+absl::Status MakeDirs(const std::string& path, mode_t mode, Durability durability) {
+  int result = mkdir(path.c_str(), mode);
+  if (result != 0 && errno == ENOENT && !path.empty()) {
     const std::string parent = ParentOf(path);
     if (parent == path) return ErrnoStatus("mkdir " + path);
-    RETURN_IF_ERROR(MakeDirs(parent, mode));
-    if (mkdir(path.c_str(), mode) == 0) return absl::OkStatus();
+    RETURN_IF_ERROR(MakeDirs(parent, mode, durability));
+    result = mkdir(path.c_str(), mode);
   }
+  if (result == 0) return durability == Durability::kDurable ? SyncDir(ParentOf(path)) : absl::OkStatus();
   if (errno != EEXIST) return ErrnoStatus("mkdir " + path);
   struct stat st;
   if (stat(path.c_str(), &st) != 0) return ErrnoStatus("stat " + path);

@@ -39,8 +39,8 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view data, mo
 // Removes what WriteFileAtomic calls of processes that have died since left in `directory`.
 void RemoveAbandonedTemporaries(const std::string& directory);
 
-// mkdir -p. Existing directories are left as they are.
-absl::Status MakeDirs(const std::string& path, mode_t mode = 0755);
+// mkdir -p. Existing directories are left as they are. With kDurable those that it makes survive a power cut.
+absl::Status MakeDirs(const std::string& path, mode_t mode = 0755, Durability durability = Durability::kVolatile);
 
 // Removes the tree at `path` without following links or leaving its file system, deepest first. OK if there is none.
 absl::Status RemoveTree(const std::string& path);

@@ -132,7 +132,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, cons
 
 absl::Status Daemon::Parts::OpenState() {
   RETURN_IF_ERROR(Failpoint("daemon.start.root"));
-  RETURN_IF_ERROR(MakeDirs(config.root, 0700));
+  RETURN_IF_ERROR(MakeDirs(config.root, 0700, Durability::kDurable));
   for (const char* part : {"", "/pods", "/bundles", "/ns"}) {
     RETURN_IF_ERROR(Failpoint("daemon.start.state"));
     RETURN_IF_ERROR(MakeDirs(config.state + part, 0711));

@@ -5,8 +5,11 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
+#include <set>
+#include <vector>
 
 #include "core/base/failpoint.h"
 #include "proto/berth/state/v1/state.pb.h"
@@ -117,6 +120,36 @@ TEST_F(StoreTest, RefusesANewerSchemaAndLeavesItAlone) {
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(store.status().message(), HasSubstr("version 999"));
   for (const auto& [file, bytes] : left) EXPECT_EQ(ReadFile(file, 16 << 20).value_or("gone"), bytes) << file;
+}
+
+// At every length: the newest commits are gone, those before are whole, and the store goes on.
+TEST_F(StoreTest, ATruncatedLogIsAnEarlierState) {
+  auto store = Store::Open(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::vector<std::map<std::string, std::string>> states = {{}};
+  for (int i = 0; i < 5; ++i) {
+    Transaction change;
+    change.Put(Table::kPods, "same", MakePod(std::string(5000, static_cast<char>('a' + i))));
+    change.Put(Table::kPods, std::to_string(i), MakePod("row"));
+    ASSERT_TRUE((*store)->Commit(change, Durability::kDurable).ok());
+    states.push_back(Rows(**store, Table::kPods));
+  }
+  const std::string database = ReadFile(path(), 16 << 20).value(), log = ReadFile(path() + "-wal", 16 << 20).value();
+  std::set<size_t> seen;
+  for (size_t size = 0; size <= log.size(); size += size < 100 ? 7 : 509) {
+    const std::string copy = dir_ + "/copy.db";
+    for (const char* leftover : {"-wal", "-shm"}) unlink((copy + leftover).c_str());
+    ASSERT_TRUE(WriteFileAtomic(copy, database, 0600, Durability::kVolatile).ok());
+    ASSERT_TRUE(WriteFileAtomic(copy + "-wal", log.substr(0, size), 0600, Durability::kVolatile).ok());
+    auto cut = Store::Open(copy);
+    ASSERT_TRUE(cut.ok()) << cut.status() << " at " << size;
+    const auto state = std::find(states.begin(), states.end(), Rows(**cut, Table::kPods));
+    ASSERT_NE(state, states.end()) << "no state there ever was, at " << size;
+    seen.insert(static_cast<size_t>(state - states.begin()));
+    ASSERT_TRUE((*cut)->Commit(Transaction().Put(Table::kPods, "new", MakePod("new")), Durability::kDurable).ok());
+    EXPECT_EQ(Rows(**cut, Table::kPods).count("new"), 1u);
+  }
+  EXPECT_GE(seen.size(), states.size() - 1) << "each state but the last has a length of the log";
 }
 
 TEST_F(StoreTest, RefusesWhatIsNotADatabase) {

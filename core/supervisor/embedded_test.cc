@@ -54,6 +54,11 @@ TEST_F(EmbeddedTest, DamageIsRepaired) {
   ASSERT_TRUE(InstallSupervisor(dir_).ok());
   EXPECT_NE(Stat(path).st_ino, first.st_ino);
   EXPECT_EQ(*ReadFile(path), std::string(SupervisorProgram()));
+  for (const off_t size : {off_t{0}, static_cast<off_t>(SupervisorProgram().size() / 2)}) {
+    ASSERT_EQ(truncate(path.c_str(), size), 0);
+    ASSERT_TRUE(InstallSupervisor(dir_).ok());
+    EXPECT_EQ(*ReadFile(path), std::string(SupervisorProgram())) << "torn at " << size;
+  }
   ASSERT_EQ(chmod(path.c_str(), 0777), 0);
   ASSERT_TRUE(InstallSupervisor(dir_).ok());
   EXPECT_EQ(Stat(path).st_mode & 07777, 0755u);
