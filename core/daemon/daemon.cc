@@ -183,6 +183,7 @@ absl::Status Daemon::Parts::MakeRuntime() {
   options.plugin_directories = config.plugins.directories;
   options.registries = RegistryInstances(config);
   options.platform = HostPlatform();
+  options.boot_id = boot_id;
   options.max_layer_bytes = static_cast<uint64_t>(config.image.max_layer_bytes);
   options.max_parallel_layers = static_cast<uint32_t>(config.image.max_parallel_layers);
   options.timeout_ns = config.image.pull_timeout_seconds * 1'000'000'000;

@@ -15,6 +15,7 @@ Images::Images(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Images::~Images() {
   const std::lock_guard<std::mutex> lock(state_->mutex);
   state_->closing = true;
+  SignalEvent(state_->stop_checking.get());
   for (const auto& [key, flight] : state_->flights) SignalEvent(flight->cancel.get());
 }
 
@@ -92,9 +93,11 @@ absl::StatusOr<std::vector<std::string>> Images::ChainKeys(absl::string_view ima
     return absl::FailedPreconditionError(
         absl::StrCat("image ", image_id, " is not unpacked for snapshotter ", snapshotter, "; pull it again"));
   }
-  ASSIGN_OR_RETURN(const auto rows, layers->second.Rows(image->chain_ids));
+  RETURN_IF_ERROR(state_->CheckLayers(Call(), snapshotter, image->chain_ids));
+  const auto rows = layers->second.Rows(image->chain_ids);
+  if (!rows.ok()) return Annotate(rows.status(), absl::StrCat("image ", image_id, " has to be pulled again"));
   std::vector<std::string> keys;
-  for (auto row = rows.rbegin(); row != rows.rend(); ++row) keys.push_back(row->snapshot_key());
+  for (auto row = rows->rbegin(); row != rows->rend(); ++row) keys.push_back(row->snapshot_key());
   return keys;
 }
 

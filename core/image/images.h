@@ -3,6 +3,10 @@
 // Records live in memory; readers get immutable objects and never wait for a pull. What is on disk is described by the
 // store's images, layers and intents; the layers' trees are kept by snapshotters. There may be several: an image is
 // unpacked for each that its pull asks for, and has the same id and names with all of them.
+//
+// A layer that has lost files, as after a power cut, is found by a walk over its tree after each boot: behind the
+// start, and before it is used first. It is removed with the images that need it; their next pull brings them back
+// whole.
 #ifndef BERTH_CORE_IMAGE_IMAGES_H_
 #define BERTH_CORE_IMAGE_IMAGES_H_
 
@@ -40,6 +44,7 @@ struct ImagesOptions {
   std::string root = "/var/lib/berth";       // for the registry plugins: HostServices
   std::string state = "/run/berth";
   oci::Platform platform = HostPlatform();  // what is pulled out of an index
+  std::string boot_id;                      // of this boot: BootId()
   // References that are reported as pinned (the kubelet's garbage collection leaves them), e.g. a pause image.
   std::vector<std::string> pinned;
   uint64_t max_layer_bytes = uint64_t{64} << 30;  // of one unpacked layer
@@ -73,7 +78,8 @@ class Images {
   Images& operator=(const Images&) = delete;
 
   // Once, after every existing container has pinned its image: finishes removals, and removes whatever the snapshotter
-  // holds that is neither a layer nor one of `container_keys` (snapshots of containers). Blocks.
+  // holds that is neither a layer nor one of `container_keys` (snapshots of containers). Blocks. After a boot the
+  // layers are looked at from then on, behind the answers.
   absl::Status Recover(const Call& call, const std::set<std::string>& container_keys);
 
   // Pulls, unpacks, records; answers the image id once all of it would survive a power cut. Equal requests (reference,
@@ -102,8 +108,9 @@ class Images {
   void Unpin(absl::string_view owner);
 
   // The snapshot keys of the image's layers in this snapshotter, nearest first: SnapshotRequest.parents. Also for a
-  // removed image that is pinned. kNotFound for an unknown id, kFailedPrecondition for an image that was not unpacked
-  // for this snapshotter.
+  // removed image that is pinned. Blocks after a boot, until each of these layers was looked at once. kNotFound for an
+  // unknown id, and for an image that was found damaged just now; kFailedPrecondition for an image that was not
+  // unpacked for this snapshotter.
   absl::StatusOr<std::vector<std::string>> ChainKeys(absl::string_view image_id, const std::string& snapshotter) const;
 
   // Of all layers there are: one for each snapshotter.

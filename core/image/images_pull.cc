@@ -170,6 +170,10 @@ absl::StatusOr<std::string> Images::State::PullForEach(const ImageReference& ref
     environment.store = options.store;
     environment.layers = &layers.at(name);
     environment.launch_worker = options.launch_worker;
+    environment.check_layers = [this, name](const Call& its_call, const std::vector<std::string>& chain_ids) {
+      return CheckLayers(its_call, name, chain_ids);
+    };
+    environment.boot_id = options.boot_id;
     environment.progress_timeout_ns = options.progress_timeout_ns;
     pull::v1::Start start = StartOf(options, wanted, request);
     start.set_deadline_ns(call.deadline_ns);

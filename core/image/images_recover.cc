@@ -14,9 +14,11 @@ namespace berth {
 absl::Status Images::Recover(const Call& call, const std::set<std::string>& container_keys) {
   for (const auto& [name, snapshotter] : state_->options.snapshotters) {
     std::set<std::string> existing;
-    RETURN_IF_ERROR(Annotate(snapshotter->Walk(call, [&](const SnapshotInfo& info) { existing.insert(info.key); }),
-                             absl::StrCat("list the snapshots of ", name)));
-    RETURN_IF_ERROR(state_->DropBroken(name, existing));
+    const auto add = [&](const SnapshotInfo& info) {
+      if (info.state == SnapshotState::kCommitted) existing.insert(info.key);
+    };
+    RETURN_IF_ERROR(Annotate(snapshotter->Walk(call, add), absl::StrCat("list the snapshots of ", name)));
+    RETURN_IF_ERROR(state_->DropMissing(name, existing));
   }
   std::vector<std::string> unowned;
   {
@@ -28,21 +30,29 @@ absl::Status Images::Recover(const Call& call, const std::set<std::string>& cont
   for (const auto& [name, snapshotter] : state_->options.snapshotters) {
     RETURN_IF_ERROR(state_->Sweep(call, name, container_keys));
   }
+  state_->pulls.Add([state = state_.get()] { state->CheckAllLayers(); });
   return absl::OkStatus();
 }
 
-// Records whose trees are gone: the disk was changed behind our back. Better no image than one with holes; the kubelet
-// pulls it again. What another snapshotter has of it stays.
-absl::Status Images::State::DropBroken(const std::string& snapshotter, const std::set<std::string>& existing) {
+// Records whose trees are gone: the disk was changed behind our back, or a power cut has taken what was promised to
+// stay.
+absl::Status Images::State::DropMissing(const std::string& snapshotter, const std::set<std::string>& existing) {
   const std::lock_guard<std::mutex> writing(write_mutex);
-  LayerTable& its_layers = layers.at(snapshotter);
-  const std::vector<std::string> missing = its_layers.DropMissing(existing);
+  const std::vector<std::string> missing = layers.at(snapshotter).DropMissing(existing);
   if (missing.empty()) return absl::OkStatus();
   Transaction change;
   for (const std::string& chain_id : missing) {
-    LogError("the files of a layer are gone", {{"layer", chain_id}, {"snapshotter", snapshotter}});
+    LogWarn("the files of a layer are gone; its images have to be pulled again",
+            {{"layer", chain_id}, {"snapshotter", snapshotter}});
     change.Delete(Table::kLayers, absl::StrCat(snapshotter, " ", chain_id));
   }
+  return DropImagesWith({missing.begin(), missing.end()}, snapshotter, std::move(change));
+}
+
+// Better no image than one with holes; the kubelet pulls it again. What another snapshotter has of it stays.
+absl::Status Images::State::DropImagesWith(const std::set<std::string>& lost, const std::string& snapshotter,
+                                           Transaction change) {
+  LayerTable& its_layers = layers.at(snapshotter);
   std::vector<state::v1::Image> broken;
   {
     const std::lock_guard<std::mutex> lock(mutex);
@@ -51,8 +61,9 @@ absl::Status Images::State::DropBroken(const std::string& snapshotter, const std
       std::vector<std::string> snapshotters = SnapshottersOf(*row);
       const auto mine = std::find(snapshotters.begin(), snapshotters.end(), snapshotter);
       const std::vector<std::string> chain_ids = ChainIdsOf(*row);
-      const bool whole = std::all_of(chain_ids.begin(), chain_ids.end(),
-                                     [&](const std::string& chain_id) { return its_layers.Has(chain_id); });
+      const bool whole = std::all_of(chain_ids.begin(), chain_ids.end(), [&](const std::string& chain_id) {
+        return lost.count(chain_id) == 0 && its_layers.Has(chain_id);
+      });
       if (whole || mine == snapshotters.end()) continue;
       snapshotters.erase(mine);
       row->mutable_snapshotters()->Assign(snapshotters.begin(), snapshotters.end());
@@ -75,8 +86,10 @@ absl::Status Images::State::DropBroken(const std::string& snapshotter, const std
       table.Put(row);
       continue;
     }
-    LogError("an image is forgotten because layers of it are gone", {{"id", row.id()}});
+    LogWarn("an image is forgotten because layers of it are damaged or gone; the next pull brings it back",
+            {{"id", row.id()}});
     table.Drop(row.id());
+    if (!row.removed()) Publish(EventType::kDeleted, row.id());
   }
   return absl::OkStatus();
 }

@@ -71,7 +71,15 @@ struct Images::State {
   void Restore(const std::vector<state::v1::Layer>& free);
   void RemoveSnapshots(const Call& call, const std::vector<state::v1::Layer>& layers);
   void FreeLayers(const Call& call);
-  absl::Status DropBroken(const std::string& snapshotter, const std::set<std::string>& existing);
+  absl::Status DropMissing(const std::string& snapshotter, const std::set<std::string>& existing);
+  // Under write_mutex. `change` is committed with it, durably.
+  absl::Status DropImagesWith(const std::set<std::string>& lost, const std::string& snapshotter, Transaction change);
+  // Looks at those of these layers that nobody has looked at since the boot, and removes damaged ones with their
+  // images; what is there afterwards is whole. Blocks. An error: it is not known.
+  absl::Status CheckLayers(const Call& call, const std::string& snapshotter, const std::vector<std::string>& chain_ids);
+  absl::Status NoteWhole(const std::string& snapshotter, const std::vector<state::v1::Layer>& rows);
+  absl::Status DropDamaged(const std::string& snapshotter, const std::vector<state::v1::Layer>& rows);
+  void CheckAllLayers();
   absl::Status Sweep(const Call& call, const std::string& snapshotter, const std::set<std::string>& container_keys);
   void Publish(EventType type, const std::string& id);
 
@@ -84,6 +92,7 @@ struct Images::State {
   std::set<std::string> dropping;  // images whose removal is being committed: nobody may pin them any more
   std::map<std::string, std::shared_ptr<Flight>> flights;
   bool closing = false;
+  const UniqueFd stop_checking{eventfd(0, EFD_CLOEXEC)};
   ThreadPool pulls{kMaxPulls};  // ends first: its tasks use the rest
 };
 

@@ -132,6 +132,29 @@ std::set<std::string> LayerTable::Keys() const {
   return keys;
 }
 
+std::vector<state::v1::Layer> LayerTable::UnknownSince(const std::string& boot_id,
+                                                       const std::vector<std::string>& chain_ids) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<state::v1::Layer> rows;
+  for (const std::string& chain_id : chain_ids) {
+    const auto it = layers_.find(chain_id);
+    if (it == layers_.end() || !it->second.committed || it->second.row.boot_id() == boot_id) continue;
+    rows.push_back(it->second.row);
+  }
+  return rows;
+}
+
+bool LayerTable::Holds(const state::v1::Layer& row) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto it = layers_.find(row.chain_id());
+  return it != layers_.end() && it->second.committed && it->second.row.snapshot_key() == row.snapshot_key();
+}
+
+void LayerTable::Update(const state::v1::Layer& row) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (const auto it = layers_.find(row.chain_id()); it != layers_.end()) it->second.row = row;
+}
+
 std::vector<std::string> LayerTable::DropMissing(const std::set<std::string>& keys) {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<std::string> missing;

@@ -48,6 +48,13 @@ class LayerTable {
   // kNotFound when one of them is no committed layer.
   absl::StatusOr<std::vector<state::v1::Layer>> Rows(const std::vector<std::string>& chain_ids) const;
   std::set<std::string> Keys() const;
+  // Of `chain_ids`, the committed layers that were last known to be whole in another boot than `boot_id`.
+  std::vector<state::v1::Layer> UnknownSince(const std::string& boot_id,
+                                             const std::vector<std::string>& chain_ids) const;
+  // There is this layer still, in the same tree.
+  bool Holds(const state::v1::Layer& row) const;
+  // Of one that it holds.
+  void Update(const state::v1::Layer& row);
   // Takes out the layers whose keys are not in `keys`; answers their chain ids.
   std::vector<std::string> DropMissing(const std::set<std::string>& keys);
 

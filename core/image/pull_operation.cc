@@ -128,6 +128,9 @@ absl::Status PullOperation::TakeResolved(const pull::v1::Resolved& resolved) {
 }
 
 absl::Status PullOperation::UnpackLayers() {
+  RETURN_IF_ERROR(
+      environment_.check_layers(call_, {result_.image.chain_ids().begin(), result_.image.chain_ids().end()}));
+  progress_deadline_ns_ = MonotonicNanos() + environment_.progress_timeout_ns;
   for (;;) {
     RETURN_IF_ERROR(Advance());
     // Commits go in chain order: when the last is ready, all are.
@@ -218,6 +221,8 @@ absl::Status PullOperation::CommitMine(size_t index) {
   if (!usage.ok()) return Annotate(usage.status(), "measure snapshot " + layer.key);
   row.set_bytes(usage->bytes);
   row.set_inodes(usage->inodes);
+  row.set_fingerprint(usage->fingerprint);
+  row.set_boot_id(environment_.boot_id);
   result_.finished_intents.push_back(IntentRowKey(state::v1::Intent::UNPACK_LAYER, layer.key));
   layer.stage = Stage::kReady;
   environment_.layers->Commit(row);

@@ -3,6 +3,7 @@
 #define BERTH_CORE_IMAGE_PULL_OPERATION_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,6 +33,9 @@ class PullOperation {
     Store* store = nullptr;
     LayerTable* layers = nullptr;
     WorkerLauncher launch_worker;
+    // Called once with the chain ids of all layers, before one that is there already is used. Blocks.
+    std::function<absl::Status(const Call& call, const std::vector<std::string>& chain_ids)> check_layers;
+    std::string boot_id;
     int64_t progress_timeout_ns = 0;
   };
   struct Result {

@@ -78,6 +78,9 @@ struct SnapshotInfo {
 struct SnapshotUsage {
   uint64_t bytes = 0;  // allocated on disk, of this snapshot alone
   uint64_t inodes = 0;
+  // Of a committed layer: a number made of the names, kinds, owners, modes and sizes of all that is in its tree, the
+  // same in every release. 0: not known.
+  uint64_t fingerprint = 0;
 };
 
 class Snapshotter {

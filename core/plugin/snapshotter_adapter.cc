@@ -222,7 +222,7 @@ class Adapter : public Snapshotter {
     berth_snapshot_usage usage{};
     usage.struct_size = sizeof(usage);
     RETURN_IF_ERROR(instance_->Invoke("usage", instance_->table().usage, &raw_call, AbiStr(key), &usage));
-    return SnapshotUsage{usage.bytes, usage.inodes};
+    return SnapshotUsage{usage.bytes, usage.inodes, usage.fingerprint};
   }
 
   absl::Status Walk(const Call& call, const std::function<void(const SnapshotInfo&)>& visit) override {

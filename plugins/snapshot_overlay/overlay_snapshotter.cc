@@ -264,7 +264,7 @@ sdk::Result<sdk::SnapshotUsage> OverlaySnapshotter::Usage(const std::string& key
     }
     const sdk::Result<TreeUsage> usage = MeasureTree(fs.get(), give_up);
     if (!usage.ok()) return sdk::Annotate(usage.status(), "usage of snapshot " + key);
-    return sdk::SnapshotUsage{(*usage).bytes, (*usage).inodes};
+    return sdk::SnapshotUsage{(*usage).bytes, (*usage).inodes, (*usage).fingerprint};
   }
   return sdk::NotFound("usage of snapshot " + key + ": there is none");
 }

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "berth/sdk/unique_fd.h"
 #include "plugins/snapshot_overlay/test_directory.h"
@@ -68,6 +70,72 @@ TEST(TreeUsage, DeepTreesAreCountedAndEmptied) {
   const sdk::Status emptied = EmptyTrash(trash.get(), Never);
   EXPECT_TRUE(emptied.ok()) << emptied.message();
   EXPECT_TRUE(std::filesystem::is_empty(dir.path() + "/trash"));
+}
+
+uint64_t FingerprintOf(const std::string& path) {
+  const auto usage = MeasureTree(Open(path).get(), Never);
+  EXPECT_TRUE(usage.ok()) << usage.status().message();
+  return usage.ok() ? (*usage).fingerprint : 0;
+}
+
+// A tree with one entry of each kind, whatever the umask.
+void MakeKinds(const std::string& top) {
+  std::filesystem::create_directories(top + "/sub/deeper");
+  WriteTestFile(top + "/sub/file", "12345");
+  ASSERT_EQ(symlink("target", (top + "/sub/link").c_str()), 0);
+  ASSERT_EQ(mknod((top + "/sub/whiteout").c_str(), S_IFCHR, 0), 0);
+  ASSERT_EQ(chmod((top + "/sub/whiteout").c_str(), 0600), 0);
+  ASSERT_EQ(chmod((top + "/sub/file").c_str(), 0644), 0);
+  for (const char* directory : {"", "/sub", "/sub/deeper"}) ASSERT_EQ(chmod((top + directory).c_str(), 0755), 0);
+}
+
+// Databases have it: a fingerprint of an older release has to be met by this one.
+TEST(TreeUsage, TheFingerprintOfATreeIsForEver) {
+  TestDirectory dir;
+  ASSERT_NO_FATAL_FAILURE(MakeKinds(dir.path()));
+  EXPECT_EQ(FingerprintOf(dir.path()), 3575539961608542268u);
+}
+
+TEST(TreeUsage, TheFingerprintIsAnotherWhenAnythingIsMissing) {
+  const std::pair<const char*, std::function<void(const std::string&)>> changes[] = {
+      {"a file is gone", [](const std::string& top) { std::filesystem::remove(top + "/sub/file"); }},
+      {"a file is shorter", [](const std::string& top) { ASSERT_EQ(truncate((top + "/sub/file").c_str(), 4), 0); }},
+      {"a file is empty", [](const std::string& top) { ASSERT_EQ(truncate((top + "/sub/file").c_str(), 0), 0); }},
+      {"a link is gone", [](const std::string& top) { std::filesystem::remove(top + "/sub/link"); }},
+      {"a whiteout is gone", [](const std::string& top) { std::filesystem::remove(top + "/sub/whiteout"); }},
+      {"a directory is gone", [](const std::string& top) { std::filesystem::remove(top + "/sub/deeper"); }},
+      {"all is gone", [](const std::string& top) { std::filesystem::remove_all(top + "/sub"); }},
+      {"the root has another mode", [](const std::string& top) { ASSERT_EQ(chmod(top.c_str(), 0700), 0); }},
+      {"a file has another owner",
+       [](const std::string& top) { ASSERT_EQ(chown((top + "/sub/file").c_str(), 1, 0), 0); }},
+      {"a file is elsewhere",
+       [](const std::string& top) { std::filesystem::rename(top + "/sub/file", top + "/sub/deeper/file"); }},
+      {"a file is a directory",
+       [](const std::string& top) {
+         std::filesystem::remove(top + "/sub/file");
+         std::filesystem::create_directory(top + "/sub/file");
+       }},
+      {"there is something more", [](const std::string& top) { WriteTestFile(top + "/sub/more", ""); }},
+  };
+  for (const auto& [what, change] : changes) {
+    TestDirectory dir;
+    ASSERT_NO_FATAL_FAILURE(MakeKinds(dir.path()));
+    const uint64_t before = FingerprintOf(dir.path());
+    EXPECT_EQ(FingerprintOf(dir.path()), before);
+    change(dir.path());
+    EXPECT_NE(FingerprintOf(dir.path()), before) << what;
+  }
+}
+
+TEST(TreeUsage, TheFingerprintDoesNotDependOnWhereAndWhenTheTreeWasMade) {
+  TestDirectory one, two;
+  ASSERT_NO_FATAL_FAILURE(MakeKinds(one.path()));
+  WriteTestFile(two.path() + "/first", "");  // another order of the entries
+  ASSERT_NO_FATAL_FAILURE(MakeKinds(two.path()));
+  std::filesystem::remove(two.path() + "/first");
+  const timespec times[2] = {{1, 0}, {1, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, (two.path() + "/sub/file").c_str(), times, 0), 0);
+  EXPECT_EQ(FingerprintOf(one.path()), FingerprintOf(two.path()));
 }
 
 TEST(TreeUsage, GivesUpWhenTold) {

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <initializer_list>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,25 +21,63 @@ constexpr size_t kDepthWithDescriptors = 64;
 constexpr uint64_t kEntriesBetweenQuestions = 1024;
 constexpr uint64_t kBlockBytes = 512;  // of st_blocks, whatever the file system's own are
 
+// FNV-1a. It is to tell damage, not an attack.
+class Hash {
+ public:
+  explicit Hash(uint64_t from = 0xcbf29ce484222325) : value_(from) {}
+  Hash& Add(std::string_view bytes) {
+    for (const char c : bytes) value_ = (value_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return *this;
+  }
+  Hash& Add(uint64_t number) {
+    for (int shift = 0; shift < 64; shift += 8) value_ = (value_ ^ ((number >> shift) & 0xff)) * 0x100000001b3;
+    return *this;
+  }
+  uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_;
+};
+
+// Of one entry whose path has the hash `path`. A directory's size is its file system's own matter.
+uint64_t HashOfEntry(uint64_t path, const struct stat& st) {
+  const bool sized = S_ISREG(st.st_mode) || S_ISLNK(st.st_mode);
+  const bool device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+  Hash hash(path);
+  for (const uint64_t number : {uint64_t{st.st_mode}, uint64_t{st.st_uid}, uint64_t{st.st_gid},
+                                sized ? static_cast<uint64_t>(st.st_size) : 0, device ? uint64_t{st.st_rdev} : 0}) {
+    hash.Add(number);
+  }
+  return hash.value();
+}
+
 class Walk {
  public:
   explicit Walk(const std::function<bool()>& give_up) : give_up_(give_up) {}
 
   sdk::Status Run(int dir_fd);
-  TreeUsage usage() const { return usage_; }
+  TreeUsage usage() const {
+    TreeUsage usage = usage_;
+    usage.fingerprint += usage.fingerprint == 0 ? 1 : 0;
+    return usage;
+  }
 
  private:
   struct Level {
     sdk::UniqueFd fd;  // invalid when deep and not the current one
     dev_t device = 0;
     ino_t inode = 0;
+    uint64_t path = 0;                     // hash of its path in the tree
     std::vector<std::string> directories;  // still to be walked
   };
 
-  sdk::Status Enter(sdk::UniqueFd fd);
+  static uint64_t PathOf(const Level& level, std::string_view name) {
+    return Hash(level.path).Add("/").Add(name).value();
+  }
+  sdk::Status Enter(sdk::UniqueFd fd, uint64_t path);
   sdk::Status ReadEntries(Level* level);
   void Leave();
-  void Count(const struct stat& st);
+  void Count(uint64_t path, const struct stat& st);
 
   const std::function<bool()>& give_up_;
   TreeUsage usage_;
@@ -46,7 +86,9 @@ class Walk {
   std::set<std::pair<dev_t, ino_t>> linked_;
 };
 
-void Walk::Count(const struct stat& st) {
+// The fingerprint is a sum, so that the order of a directory's entries does not matter.
+void Walk::Count(uint64_t path, const struct stat& st) {
+  usage_.fingerprint += HashOfEntry(path, st);
   if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && !linked_.emplace(st.st_dev, st.st_ino).second) return;
   usage_.bytes += static_cast<uint64_t>(st.st_blocks) * kBlockBytes;
   usage_.inodes += 1;
@@ -61,17 +103,17 @@ sdk::Status Walk::ReadEntries(Level* level) {
     if (fstatat(level->fd.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
       return errno == ENOENT ? sdk::Status() : sdk::ErrnoStatus(errno, std::string("stat ") + name);
     }
-    Count(st);
+    Count(PathOf(*level, name), st);
     // Another file system is not the snapshot's.
     if (S_ISDIR(st.st_mode) && st.st_dev == level->device) level->directories.emplace_back(name);
     return sdk::Status();
   });
 }
 
-sdk::Status Walk::Enter(sdk::UniqueFd fd) {
+sdk::Status Walk::Enter(sdk::UniqueFd fd, uint64_t path) {
   struct stat st;
   if (fstat(fd.get(), &st) != 0) return sdk::ErrnoStatus(errno, "stat a directory");
-  Level level{std::move(fd), st.st_dev, st.st_ino, {}};
+  Level level{std::move(fd), st.st_dev, st.st_ino, path, {}};
   BERTH_RETURN_IF_ERROR(ReadEntries(&level));
   if (levels_.size() > kDepthWithDescriptors) levels_.back().fd.reset();
   levels_.push_back(std::move(level));
@@ -98,8 +140,9 @@ sdk::Status Walk::Run(int dir_fd) {
   sdk::UniqueFd top(openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   struct stat st;
   if (!top.valid() || fstat(top.get(), &st) != 0) return sdk::ErrnoStatus(errno, "open a tree");
-  Count(st);
-  BERTH_RETURN_IF_ERROR(Enter(std::move(top)));
+  const uint64_t path = Hash().value();
+  Count(path, st);
+  BERTH_RETURN_IF_ERROR(Enter(std::move(top), path));
   while (!levels_.empty()) {
     Level& level = levels_.back();
     if (level.directories.empty()) {
@@ -108,12 +151,13 @@ sdk::Status Walk::Run(int dir_fd) {
     }
     const std::string name = std::move(level.directories.back());
     level.directories.pop_back();
+    const uint64_t path = PathOf(level, name);
     sdk::UniqueFd fd(openat(level.fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.valid()) {
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) continue;  // replaced since it was listed
       return sdk::ErrnoStatus(errno, "open directory " + name);
     }
-    BERTH_RETURN_IF_ERROR(Enter(std::move(fd)));
+    BERTH_RETURN_IF_ERROR(Enter(std::move(fd), path));
   }
   return sdk::Status();
 }

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <functional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -160,7 +162,13 @@ absl::StatusOr<SnapshotInfo> FakeSnapshotter::Stat(const Call&, const std::strin
 
 absl::StatusOr<SnapshotUsage> FakeSnapshotter::Usage(const Call& call, const std::string& key) {
   RETURN_IF_ERROR(Stat(call, key).status());
-  return SnapshotUsage{1000, 10};
+  uint64_t fingerprint = 1;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(Tree(key))) {
+    const uint64_t size = entry.is_regular_file() ? entry.file_size() : 0;
+    fingerprint += std::hash<std::string>()(absl::StrCat(entry.path().string(), " ", size));
+  }
+  if (on_usage) on_usage(key);
+  return SnapshotUsage{1000, 10, fingerprint};
 }
 
 absl::Status FakeSnapshotter::Walk(const Call&, const std::function<void(const SnapshotInfo&)>& visit) {

@@ -77,6 +77,8 @@ class FakeSnapshotter : public Snapshotter {
   std::vector<std::string> Parents(const std::string& key) const;
   std::set<std::string> Keys();
 
+  std::function<void(const std::string& key)> on_usage;  // called by any thread
+
  private:
   bool IsCommitted(const std::string& key) const;
 

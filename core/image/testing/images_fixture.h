@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,6 +44,7 @@ class ImagesFixture : public testing::Test {
   // As a daemon does; again after Stop.
   void Start(const std::set<std::string>& container_keys = {}) {
     snapshotter_ = std::make_unique<FakeSnapshotter>(top_ + "/snapshots", parent_at_commit_);
+    snapshotter_->on_usage = on_usage_;
     auto store = Store::Open(top_ + "/meta.db");
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
@@ -63,6 +65,7 @@ class ImagesFixture : public testing::Test {
     options.progress_timeout_ns = progress_timeout_ns_;
     options.max_layer_bytes = max_layer_bytes_;
     options.pinned = {"pause:1"};
+    options.boot_id = boot_id_;
     auto images = Images::Open(std::move(options));
     ASSERT_TRUE(images.ok()) << images.status();
     images_ = *std::move(images);
@@ -101,6 +104,8 @@ class ImagesFixture : public testing::Test {
 
   std::string top_;
   bool parent_at_commit_ = true;
+  std::string boot_id_ = "first boot";
+  std::function<void(const std::string& key)> on_usage_;
   int64_t progress_timeout_ns_ = 20'000'000'000;
   uint64_t max_layer_bytes_ = 1 << 30;
   WorkerLauncher launcher_;

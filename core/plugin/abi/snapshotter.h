@@ -91,6 +91,9 @@ typedef struct berth_snapshot_usage {
   uint32_t struct_size, reserved;
   uint64_t bytes; /* allocated on disk, of this snapshot alone */
   uint64_t inodes;
+  /* Of a committed layer: a number made of the names, kinds, owners, modes and sizes of all that is in its tree. The
+   * same tree has the same number in every release, so that the host can tell one that has lost files. 0: not known. */
+  uint64_t fingerprint;
 } berth_snapshot_usage;
 
 typedef struct berth_snapshotter {

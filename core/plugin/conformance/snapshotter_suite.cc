@@ -205,6 +205,25 @@ TEST_P(SnapshotterSuite, UsageCountsASnapshotsOwnFiles) {
   EXPECT_LT(layer->inodes, 10u);
 }
 
+// Where it is known at all.
+TEST_P(SnapshotterSuite, TheFingerprintOfALayerIsThatOfItsTree) {
+  const auto fill = [](const std::string& at, WhiteoutStyle) { Write(at + "/d/file", "text"); };
+  MakeLayer("a1", {}, fill);
+  MakeLayer("a2", {}, fill);
+  MakeLayer("a3", {}, [](const std::string& at, WhiteoutStyle) { Write(at + "/d/file", "tex"); });
+  std::map<std::string, uint64_t> found;
+  for (const char* key : {"a1", "a2", "a3"}) {
+    const auto usage = snapshotter_->Usage(Call(), key);
+    ASSERT_TRUE(usage.ok()) << usage.status();
+    found[key] = usage->fingerprint;
+  }
+  if (found["a1"] == 0) GTEST_SKIP() << "it has none";
+  EXPECT_EQ(found["a1"], found["a2"]);
+  EXPECT_NE(found["a1"], found["a3"]);
+  Restart();
+  EXPECT_EQ(snapshotter_->Usage(Call(), "a1")->fingerprint, found["a1"]);
+}
+
 TEST_P(SnapshotterSuite, LayersCoverEachOther) {
   MakeLayer("a1", {}, [](const std::string& at, WhiteoutStyle) {
     Write(at + "/kept", "1");

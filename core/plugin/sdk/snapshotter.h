@@ -77,6 +77,7 @@ struct SnapshotInfo {
 struct SnapshotUsage {
   uint64_t bytes = 0;  // allocated on disk, of this snapshot alone
   uint64_t inodes = 0;
+  uint64_t fingerprint = 0;  // of names, kinds, owners, modes and sizes, the same in every release; 0: not known
 };
 
 class Snapshotter {
@@ -210,6 +211,7 @@ struct SnapshotterFunctions {
       BERTH_ASSIGN_OR_RETURN(const SnapshotUsage usage, Self(self).Usage(ToCall(call), String(key)));
       out->bytes = usage.bytes;
       out->inodes = usage.inodes;
+      if (BERTH_HAS(out, fingerprint)) out->fingerprint = usage.fingerprint;
       return {};
     });
   }

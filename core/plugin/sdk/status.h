@@ -103,6 +103,8 @@ inline Code CodeOfErrno(int err) {
     case ENETUNREACH:
       return Code::kUnavailable;
     case EIO:
+    case EUCLEAN:  // "structure needs cleaning": a file system that found itself damaged
+    case EBADMSG:  // the same, of a checksum
       return Code::kDataLoss;
     default:
       return Code::kUnknown;
