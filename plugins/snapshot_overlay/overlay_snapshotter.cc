@@ -26,10 +26,20 @@ constexpr char kProbePrefix[] = "probe-";  // no snapshot key; then the process 
 // Older ones are of a process that died, whoever has its number now: a probe takes milliseconds.
 constexpr time_t kProbeSeconds = 600;
 
-// Younger ones may be another daemon's.
+// When this boot began, in the time of the files' clock.
+double BootTime() {
+  timespec now{}, up{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  clock_gettime(CLOCK_BOOTTIME, &up);
+  return static_cast<double>(now.tv_sec - up.tv_sec) + static_cast<double>(now.tv_nsec - up.tv_nsec) / 1e9;
+}
+
+// Younger ones may be another daemon's. After a boot the first processes have the numbers that those before it had.
 bool IsAbandonedProbe(const char* name, const struct stat& st) {
   const pid_t pid = static_cast<pid_t>(strtol(name + strlen(kProbePrefix), nullptr, 10));
-  return st.st_mtime <= time(nullptr) - kProbeSeconds || (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
+  const double made = static_cast<double>(st.st_mtim.tv_sec) + static_cast<double>(st.st_mtim.tv_nsec) / 1e9;
+  return st.st_mtime <= time(nullptr) - kProbeSeconds || made < BootTime() ||
+         (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
 }
 
 // As sdk::ErrnoStatus, but a read-only file system is no matter of permission.

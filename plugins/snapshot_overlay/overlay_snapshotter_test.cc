@@ -1,12 +1,16 @@
 #include "plugins/snapshot_overlay/overlay_snapshotter.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "plugins/snapshot_overlay/test_directory.h"
 
@@ -183,6 +187,26 @@ TEST_F(OverlaySnapshotterTest, UsageIsOfTheSnapshotAlone) {
   EXPECT_LT((*container).bytes, 1u << 16);
   EXPECT_EQ((*container).inodes, 1u);
   EXPECT_EQ(snapshots_->Usage("3", Never).status().code(), Code::kNotFound);
+}
+
+TEST_F(OverlaySnapshotterTest, ProbesThatNobodyMakesAnyMoreAreFreed) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const auto make = [&](const std::string& name, time_t seconds) {
+    fs::create_directories(root() + "/" + name + "/lower");
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ASSERT_EQ(utimensat(AT_FDCWD, (root() + "/" + name).c_str(), times, 0), 0);
+  };
+  const std::string living = "probe-" + std::to_string(getppid()) + "-";
+  make(living + "now", now.tv_sec);
+  make(living + "ten-minutes-ago", now.tv_sec - 600);
+  make("probe-999999999-of-no-process", now.tv_sec);
+  ASSERT_TRUE(snapshots_->Cleanup(Never).ok());
+  std::vector<std::string> left;
+  for (const auto& entry : fs::directory_iterator(root())) {
+    if (entry.path().filename().string().starts_with("probe-")) left.push_back(entry.path().filename());
+  }
+  EXPECT_EQ(left, std::vector<std::string>{living + "now"});
 }
 
 TEST_F(OverlaySnapshotterTest, WhatACrashLeftIsSeenAndRemovable) {
