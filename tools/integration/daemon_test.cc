@@ -4,37 +4,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "core/base/file.h"
 #include "tools/integration/isolation.h"
 
 namespace berth {
-namespace {
-
-// Directories that CNI and the kubelet keep for the next pod, and cgroups that the kubelet makes and removes.
-std::vector<std::regex> NotLeaks(const Place& place) {
-  std::vector<std::regex> lines;
-  for (const char* line :
-       {"directory LEASES/[^/]*", "file LEASES/[^/]*/(lock|last_reserved_ip[.].*)", "directory LOGS/.*", "file LOGS/.*",
-        "directory .*/root/cni", "mount tmpfs on /run/netns", "cgroup .*/TAG(/pods)?",
-        "cgroup .*/TAG.slice(/TAG-pods.slice)?", "directory /run/systemd/transient", "interface BRIDGE",
-        "directory /var/lib/cni/(cache|results|networks)", "(file|directory) .*/daemon[.]log"}) {
-    std::string text = line;
-    const auto replace = [&text](const std::string& what, const std::string& by) {
-      text = absl::StrReplaceAll(text, {{what, by}});
-    };
-    replace("LEASES", place.leases());
-    replace("LOGS", place.logs());
-    replace("TAG", TheWorld().tag);
-    replace("BRIDGE", "berthtest0");
-    lines.emplace_back(text);
-  }
-  return lines;
-}
-
-}  // namespace
 
 void DaemonTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(MakePlace());
@@ -96,7 +71,7 @@ void DaemonTest::NoteWhatExists() {
   scope.trees = {place_->directory(), "/run", "/var/lib/cni"};
   scope.cgroup_mark = TheWorld().tag;
   scope.daemon = daemon_.pid();
-  scope.not_leaks = NotLeaks(*place_);
+  scope.not_leaks = NotLeaks(*place_, TheWorld().tag);
   leaks_.emplace(std::move(scope));
   before_ = leaks_->Take();
   client_ = std::make_unique<CriClient>(place_->socket());

@@ -57,14 +57,18 @@ absl::StatusOr<Place> Place::Make(const std::string& directory, const std::vecto
   Place place;
   place.directory_ = directory;
   place.state_ = options.state.empty() ? directory + "/state" : options.state;
-  for (const char* part : {"root", "images", "plugins", "logs", "cni/conf", "cni/bin", "cni/leases", "cni/held"}) {
+  place.images_ = options.images.empty() ? directory + "/images" : options.images;
+  place.plugins_ = options.plugins.empty() ? directory + "/plugins" : options.plugins;
+  for (const char* part : {"root", "logs", "cni/conf", "cni/bin", "cni/leases", "cni/held"}) {
     RETURN_IF_ERROR(MakeDirs(absl::StrCat(directory, "/", part)));
   }
+  RETURN_IF_ERROR(MakeDirs(place.images()));
+  RETURN_IF_ERROR(MakeDirs(place.plugins()));
   for (const std::string& plugin : plugins) {
     ASSIGN_OR_RETURN(const std::string object, ReadFile(plugin, 256 << 20));
     RETURN_IF_ERROR(Write(place.plugins() + plugin.substr(plugin.rfind('/')), object, 0755));
   }
-  RETURN_IF_ERROR(AddBusyboxImage(place.images() + "/busybox", kTestImage).status());
+  if (options.images.empty()) RETURN_IF_ERROR(AddBusyboxImage(place.images() + "/busybox", kTestImage).status());
   RETURN_IF_ERROR(place.WriteConfig(options));
   RETURN_IF_ERROR(place.WriteNetwork(options));
   return place;
@@ -131,6 +135,19 @@ absl::Status Place::WriteNetwork(const PlaceOptions& options) const {
   RETURN_IF_ERROR(Write(directory_ + "/cni/conf/10-berthtest.conflist", NetworkList(options, leases())));
   return Write(directory_ + "/cni/bin/moody",
                absl::StrReplaceAll(kMoody, {{"@MOOD@", directory_ + "/cni/mood"}, {"@HELD@", held()}}), 0755);
+}
+
+std::vector<std::regex> NotLeaks(const Place& place, const std::string& tag) {
+  std::vector<std::regex> lines;
+  for (const char* line :
+       {"directory LEASES/[^/]*", "file LEASES/[^/]*/(lock|last_reserved_ip[.].*)", "directory LOGS/.*", "file LOGS/.*",
+        "directory .*/root/cni", "mount tmpfs on /run/netns", "cgroup .*/TAG(/pods)?",
+        "cgroup .*/TAG.slice(/TAG-pods.slice)?", "directory /run/systemd/transient", "interface BRIDGE",
+        "directory /var/lib/cni/(cache|results|networks)", "(file|directory) .*/daemon[.]log"}) {
+    lines.emplace_back(absl::StrReplaceAll(
+        line, {{"LEASES", place.leases()}, {"LOGS", place.logs()}, {"TAG", tag}, {"BRIDGE", "berthtest0"}}));
+  }
+  return lines;
 }
 
 absl::Status Place::SetMood(const std::string& mood) const { return Write(directory_ + "/cni/mood", mood); }

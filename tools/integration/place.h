@@ -2,6 +2,7 @@
 #ifndef BERTH_TOOLS_INTEGRATION_PLACE_H_
 #define BERTH_TOOLS_INTEGRATION_PLACE_H_
 
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct PlaceOptions {
   int network_timeout_seconds = 60;
   bool moody_network = false;       // a plugin at the end of the CNI chain that does what SetMood says
   std::string state;                // "": inside the place
+  std::string images;               // a folder that is made and filled elsewhere; "": inside, with kTestImage
+  std::string plugins;              // the same; "": inside, with what Make is given
   bool network_registries = false;  // what is not in images() is asked of registry_oci, as by default
   std::string registry_keys;        // lines of [plugin.registry_oci]
   std::string more_config;          // tables at the end
@@ -47,9 +50,9 @@ class Place {
   std::string socket() const { return state_ + "/berth.sock"; }
   std::string root() const { return directory_ + "/root"; }
   const std::string& state() const { return state_; }
-  std::string images() const { return directory_ + "/images"; }
+  const std::string& images() const { return images_; }
   std::string certs() const { return directory_ + "/certs.d"; }  // of registry_oci; made by who needs it
-  std::string plugins() const { return directory_ + "/plugins"; }
+  const std::string& plugins() const { return plugins_; }
   std::string logs() const { return directory_ + "/logs"; }
   std::string leases() const { return directory_ + "/cni/leases"; }
   // A file for each pod that the moody plugin has had an ADD for and no DEL in a good mood.
@@ -65,8 +68,12 @@ class Place {
   absl::Status WriteConfig(const PlaceOptions& options) const;
   absl::Status WriteNetwork(const PlaceOptions& options) const;
 
-  std::string directory_, state_;
+  std::string directory_, state_, images_, plugins_;
 };
+
+// What LeakCheck may find more of in a place, where cgroups are below /`tag`: directories that CNI and the kubelet keep
+// for the next pod, and cgroups that the kubelet makes and removes.
+std::vector<std::regex> NotLeaks(const Place& place, const std::string& tag);
 
 }  // namespace berth
 
