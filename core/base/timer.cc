@@ -19,6 +19,7 @@ TimerQueue::~TimerQueue() {
 TimerQueue::Id TimerQueue::At(int64_t deadline_ns, std::function<void()> call) {
   std::lock_guard lock(mutex_);
   const Id id = ++last_id_;
+  if (closed_) return id;
   due_.emplace(std::pair(deadline_ns, id), std::move(call));
   deadlines_.emplace(id, deadline_ns);
   changed_.notify_all();
@@ -33,6 +34,14 @@ void TimerQueue::Cancel(Id id) {
     return;
   }
   finished_.wait(lock, [&] { return running_ != id; });
+}
+
+void TimerQueue::Close() {
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  due_.clear();
+  deadlines_.clear();
+  finished_.wait(lock, [&] { return running_ == 0; });
 }
 
 void TimerQueue::Run() {

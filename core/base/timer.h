@@ -26,6 +26,8 @@ class TimerQueue {
   Id At(int64_t deadline_ns, std::function<void()> call);
   // After this returns the call is done or will never happen. Not from inside a call.
   void Cancel(Id id);
+  // After this returns none is under way, and none will ever be made, whatever At is asked. Not from inside a call.
+  void Close();
 
  private:
   void Run();
@@ -35,7 +37,7 @@ class TimerQueue {
   std::map<std::pair<int64_t, Id>, std::function<void()>> due_;
   std::map<Id, int64_t> deadlines_;
   Id last_id_ = 0, running_ = 0;
-  bool closing_ = false;
+  bool closing_ = false, closed_ = false;
   std::thread thread_;  // starts when all else is there
 };
 

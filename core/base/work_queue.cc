@@ -4,11 +4,13 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 namespace berth {
@@ -41,6 +43,12 @@ bool ThreadPool::TryAdd(Task task, size_t most_waiting) {
   if (tasks_.size() > most_waiting) return false;
   AddLocked(std::move(task));
   return true;
+}
+
+bool ThreadPool::WaitUntilIdle(int64_t deadline_ns) {
+  std::unique_lock lock(mutex_);
+  const std::chrono::nanoseconds patience(std::max<int64_t>(deadline_ns - MonotonicNanos(), 0));
+  return calm_.wait_for(lock, patience, [this] { return tasks_.empty() && idle_ == threads_; });
 }
 
 void ThreadPool::AddLocked(Task task) {
@@ -79,7 +87,7 @@ void ThreadPool::Run() {
   for (;;) {
     if (tasks_.empty()) {
       if (closing_) break;
-      ++idle_;
+      if (++idle_ == threads_) calm_.notify_all();
       const auto wanted = [this] { return !tasks_.empty() || closing_; };
       if (!wake_.wait_for(lock, kIdleTime, wanted) && threads_ == 1) {
         lock.unlock();
@@ -99,6 +107,7 @@ void ThreadPool::Run() {
     lock.lock();
   }
   --threads_;
+  calm_.notify_all();
   gone_.notify_all();
 }
 
@@ -138,6 +147,12 @@ void SerialQueue::Release(Task first) {
   state_->tasks.push_front(std::move(first));
   if (std::exchange(state_->running, true)) return;  // the task that holds it has not returned yet
   pool_->Add([pool = pool_, state = state_] { RunNext(pool, state); });
+}
+
+void SerialQueue::Drop() {
+  std::deque<Task> dropped;  // dies outside the lock: a task may hold the last handle of what owns the queue
+  std::lock_guard lock(state_->mutex);
+  if (state_->held) dropped.swap(state_->tasks);
 }
 
 // One task per turn, so that a long queue does not keep a thread from the others.

@@ -3,6 +3,7 @@
 #define BERTH_CORE_BASE_WORK_QUEUE_H_
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -28,6 +29,8 @@ class ThreadPool {
   void Add(Task task);
   // False, and nothing is done, when more than `most_waiting` tasks wait for a thread already.
   bool TryAdd(Task task, size_t most_waiting);
+  // True once no task waits or runs; false when `deadline_ns` (CLOCK_MONOTONIC) came first. Not from inside a task.
+  bool WaitUntilIdle(int64_t deadline_ns);
 
  private:
   void AddLocked(Task task);
@@ -39,7 +42,7 @@ class ThreadPool {
   const size_t limit_;
   const size_t stack_bytes_;
   std::mutex mutex_;
-  std::condition_variable wake_, gone_;
+  std::condition_variable wake_, gone_, calm_;
   std::deque<Task> tasks_;
   size_t threads_ = 0, idle_ = 0;
   bool closing_ = false;
@@ -58,6 +61,8 @@ class SerialQueue {
   void Hold();
   // Drops `first` unless the queue is held.
   void Release(Task first);
+  // Drops what waits in a queue that is held: it will never be released.
+  void Drop();
 
  private:
   struct State {

@@ -39,6 +39,24 @@ TEST(ThreadPoolTest, HasAtMostItsThreads) {
   EXPECT_GE(most, 2);
 }
 
+TEST(ThreadPoolTest, IsIdleOnceNothingWaitsOrRuns) {
+  ThreadPool pool(2);
+  EXPECT_TRUE(pool.WaitUntilIdle(MonotonicNanos() + 10'000'000'000));
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  std::atomic<int> ran{0};
+  for (int i = 0; i < 5; ++i) {
+    pool.Add([&, released] {
+      released.wait();
+      ++ran;
+    });
+  }
+  EXPECT_FALSE(pool.WaitUntilIdle(MonotonicNanos() + 10'000'000));
+  release.set_value();
+  EXPECT_TRUE(pool.WaitUntilIdle(MonotonicNanos() + 10'000'000'000));
+  EXPECT_EQ(ran, 5);
+}
+
 TEST(SerialQueueTest, KeepsOrderAndNeverOverlaps) {
   std::vector<int> order;  // unguarded on purpose: tsan sees an overlap
   {
@@ -139,6 +157,39 @@ TEST(TimerQueueTest, ACancelledCallNeverHappens) {
   timers.At(MonotonicNanos() + 60'000'000, [&] { later.set_value(); });
   later.get_future().wait();
   EXPECT_FALSE(called);
+}
+
+TEST(SerialQueueTest, WhatWaitsInAHeldQueueCanBeDropped) {
+  ThreadPool pool(2);
+  SerialQueue queue(&pool);
+  queue.Hold();
+  auto captured = std::make_shared<int>(1);
+  queue.Add([captured] { ++*captured; });
+  queue.Drop();
+  EXPECT_EQ(captured.use_count(), 1);
+  queue.Release([] {});
+  EXPECT_TRUE(pool.WaitUntilIdle(MonotonicNanos() + 10'000'000'000));
+  EXPECT_EQ(*captured, 1);
+}
+
+TEST(TimerQueueTest, NothingIsCalledOnceItIsClosed) {
+  TimerQueue timers;
+  std::promise<void> started;
+  std::atomic<bool> finished{false}, called{false};
+  timers.At(0, [&] {
+    started.set_value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    finished = true;
+  });
+  started.get_future().wait();
+  const auto waiting = timers.At(MonotonicNanos() + 50'000'000, [&] { called = true; });
+  timers.Close();
+  EXPECT_TRUE(finished) << "a call under way is waited for";
+  const auto late = timers.At(0, [&] { called = true; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(called);
+  timers.Cancel(waiting);
+  timers.Cancel(late);
 }
 
 TEST(TimerQueueTest, CancelWaitsForACallUnderWay) {

@@ -67,20 +67,23 @@ uint64_t EventBus::Publish(Event event) {
 
 std::unique_ptr<Subscription> EventBus::Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake,
                                                   Backlog backlog) {
-  auto state = std::make_shared<Subscription::State>(topics, capacity, std::move(wake));
   std::lock_guard lock(mutex_);
-  if (backlog == Backlog::kTake && backlog_ != nullptr) {
-    // Nobody else has the ring any more.
-    state->ring = std::move(backlog_->ring);
+  const bool takes = backlog == Backlog::kTake && backlog_ != nullptr;
+  // What was kept takes no room of what comes.
+  if (takes) capacity += backlog_->ring.size();
+  auto state = std::make_shared<Subscription::State>(topics, capacity, std::move(wake));
+  if (takes) {
+    state->ring = backlog_->ring;
     state->lost = backlog_->lost;
-    backlog_ = nullptr;
+    if (backlog_for_ == BacklogFor::kFirst) backlog_ = nullptr;
   }
   subscribers_.push_back(state);
   return std::unique_ptr<Subscription>(new Subscription(this, std::move(state)));
 }
 
-void EventBus::KeepBacklog(uint32_t topics, size_t capacity) {
+void EventBus::KeepBacklog(uint32_t topics, size_t capacity, BacklogFor whose) {
   std::lock_guard lock(mutex_);
+  backlog_for_ = whose;
   backlog_ = std::make_shared<Subscription::State>(topics, capacity, nullptr);
 }
 

@@ -22,6 +22,9 @@ inline constexpr uint32_t kAllTopics = 31;
 // What a subscriber does about the events that were kept for the first who asks: see KeepBacklog.
 enum class Backlog : bool { kLeave = false, kTake = true };
 
+// Whose what is kept is: the first's who takes it, or everyone's who does.
+enum class BacklogFor : bool { kFirst, kEveryone };
+
 enum class EventType { kCreated, kStarted, kStopped, kDeleted, kCustom };
 
 struct Event {
@@ -70,13 +73,13 @@ class EventBus {
 
   // Events of the `topics` (Topic values or'ed) from now on. `wake` is called, on the publisher's thread and without
   // locks that Poll takes, each time an event was added: it must return at once and may not subscribe or unsubscribe.
-  // With Backlog::kTake what was kept comes first, and is kept no more.
+  // With Backlog::kTake what was kept comes first, and is kept no more unless it is everyone's.
   std::unique_ptr<Subscription> Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake,
                                           Backlog backlog = Backlog::kLeave);
 
-  // From now on events of the `topics` are kept, the first `capacity` of them, for the first who takes them: what
-  // happens before anyone can have subscribed, such as the recovery at start-up.
-  void KeepBacklog(uint32_t topics, size_t capacity);
+  // From now on events of the `topics` are kept, the first `capacity` of them, for who takes them: what happens before
+  // anyone can have subscribed, such as the recovery at start-up.
+  void KeepBacklog(uint32_t topics, size_t capacity, BacklogFor whose = BacklogFor::kFirst);
   // Nobody is going to take it.
   void DropBacklog();
 
@@ -88,6 +91,7 @@ class EventBus {
   uint64_t last_sequence_ = 0;
   std::vector<std::shared_ptr<Subscription::State>> subscribers_;
   std::shared_ptr<Subscription::State> backlog_;  // nullptr: none is kept; never woken
+  BacklogFor backlog_for_ = BacklogFor::kFirst;
 };
 
 }  // namespace berth

@@ -45,6 +45,27 @@ TEST(EventBusTest, ASlowSubscriberIsToldWhatItLost) {
   for (int i = 0; i < 6; ++i) EXPECT_EQ(fast->Poll()->lost_before, 0u);
 }
 
+TEST(EventBusTest, ABacklogForEveryoneIsForEveryone) {
+  EventBus bus;
+  bus.KeepBacklog(kAllTopics, 8, BacklogFor::kEveryone);
+  bus.Publish(Make(Topic::kPod, "a"));
+  const auto take = [&] {
+    return bus.Subscribe(
+        kAllTopics, 8, [] {}, Backlog::kTake);
+  };
+  auto first = take();
+  bus.Publish(Make(Topic::kPod, "b"));
+  auto second = take();
+  bus.DropBacklog();
+  auto third = take();
+  for (auto* subscription : {first.get(), second.get()}) {
+    EXPECT_EQ(subscription->Poll()->event->id, "a");
+    EXPECT_EQ(subscription->Poll()->event->id, "b");
+    EXPECT_FALSE(subscription->Poll());
+  }
+  EXPECT_FALSE(third->Poll());
+}
+
 TEST(EventBusTest, TheFirstWhoTakesTheBacklogGetsWhatHappenedBefore) {
   EventBus bus;
   bus.Publish(Make(Topic::kPod, "too early"));

@@ -69,6 +69,8 @@ class Containers : public PodMembers {
   // Removes what bears a name of ours and has no record of a container or a pod: bundles, executor state, cgroups with
   // the processes in them. After Pods::Sweep, at any time; blocks.
   void Sweep();
+  // For a hand-over, with Pods::Freeze: nothing that failed is tried again.
+  void Freeze() { retries_.Close(); }
   // At shutdown: answers every StopContainer and ExecSync that waits with kUnavailable. Containers go on.
   void Shutdown();
   // The snapshots that containers own.

@@ -65,6 +65,8 @@ bool Pods::SearchFor(const std::shared_ptr<Pod>& pod) {
 
 // On the loop's thread.
 void Pods::OnFound(const std::shared_ptr<Pod>& pod, absl::StatusOr<FoundSupervisor> found) {
+  std::lock_guard lock(events_mutex_);
+  if (frozen_) return;
   if (found.ok()) {
     std::shared_ptr<Supervisor> supervisor = std::move(found->supervisor);
     return Settle(pod, [this, pod, supervisor, processes = std::move(found->processes)] {
@@ -81,6 +83,8 @@ void Pods::OnFound(const std::shared_ptr<Pod>& pod, absl::StatusOr<FoundSupervis
 }
 
 void Pods::OnGone(const std::string& pod_id) {
+  std::lock_guard lock(events_mutex_);
+  if (frozen_) return;
   auto found = table_.Find(pod_id);
   if (!found.ok()) return;
   (*found)->queue().Add([this, pod = *found] {

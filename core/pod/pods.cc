@@ -31,6 +31,8 @@ class Pods::Events : public SupervisorEvents {
   explicit Events(Pods* pods) : pods_(pods) {}
 
   void OnExit(const std::string& pod_id, const SupervisedExit& exit) override {
+    std::lock_guard lock(pods_->events_mutex_);
+    if (pods_->frozen_ && exit.exec_id.empty()) return;
     if (auto pod = pods_->table_.Find(pod_id); pod.ok()) pods_->members_->OnExit(*pod, exit);
   }
   void OnGone(const std::string& pod_id) override { pods_->OnGone(pod_id); }
@@ -47,15 +49,34 @@ Pods::Pods(PodEnvironment environment) : env_(std::move(environment)), events_(s
 // Hanging up comes first: a supervisor's events refer to the table.
 Pods::~Pods() { Detach(); }
 
-void Pods::Detach() {
+void Pods::Freeze() {
   {
     std::lock_guard lock(beat_mutex_);
     detached_ = true;
   }
   retries_.Close();
+  std::lock_guard lock(events_mutex_);
+  frozen_ = true;
+}
+
+void Pods::Detach() {
+  bool frozen;
+  {
+    std::lock_guard lock(beat_mutex_);
+    detached_ = true;
+  }
+  retries_.Close();
+  {
+    std::lock_guard lock(events_mutex_);
+    frozen = frozen_;
+  }
   for (const auto& pod : table_.All()) {
     if (pod->link() != SupervisorLink::kNone) pod->LetGo();
-    pod->queue().Release([] {});
+    if (frozen) {
+      pod->queue().Drop();  // a successor's by now
+    } else {
+      pod->queue().Release([] {});
+    }
   }
 }
 

@@ -94,6 +94,10 @@ class Pods : public SupervisorService {
   // comes after it. At any time once the records are read; blocks.
   void Sweep();
 
+  // For a hand-over: from now on nothing is begun here. What supervisors tell is left to the successor, who asks them
+  // again, but for the ends of execs, which are for those who wait here. Tasks under way and what is queued go on.
+  void Freeze();
+
   // At shutdown: hangs up on the supervisors, so that no event comes any more, and tries nothing again. Pods go on.
   void Detach();
 
@@ -182,6 +186,8 @@ class Pods : public SupervisorService {
   std::mutex beat_mutex_;                                  // guards what is below
   bool beating_ = false, detached_ = false;
   TimerQueue beat_timer_;
+  std::mutex events_mutex_;  // held while an event of a supervisor is handed on
+  bool frozen_ = false;      // guarded by it
 };
 
 }  // namespace berth

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -105,10 +106,24 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
   return store;
 }
 
-Store::~Store() {
-  for (sqlite3_stmt* statement : put_) sqlite3_finalize(statement);
-  for (sqlite3_stmt* statement : delete_) sqlite3_finalize(statement);
-  sqlite3_close(db_);
+Store::~Store() { CloseLocked(); }
+
+void Store::GiveUp() {
+  std::lock_guard lock(mutex_);
+  CloseLocked();
+  lock_.reset();
+}
+
+void Store::CloseLocked() {
+  for (auto* statements : {&put_, &delete_}) {
+    for (sqlite3_stmt*& statement : *statements) sqlite3_finalize(std::exchange(statement, nullptr));
+  }
+  sqlite3_close(std::exchange(db_, nullptr));
+}
+
+absl::Status Store::CheckHeldLocked() const {
+  if (db_ != nullptr) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("use ", path_, ": this daemon has handed it to its successor"));
 }
 
 absl::Status Store::ErrorLocked(absl::string_view what) const {
@@ -194,6 +209,7 @@ absl::Status Store::Commit(const Transaction& transaction, Durability durability
   if (transaction.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(Failpoint("store.commit.before"));
   std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckHeldLocked());
   if (durability != durability_) {
     RETURN_IF_ERROR(Exec(durability == Durability::kDurable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
     durability_ = durability;
@@ -211,6 +227,7 @@ absl::Status Store::Commit(const Transaction& transaction, Durability durability
 absl::Status Store::ForEach(Table table,
                             const std::function<absl::Status(absl::string_view key, absl::string_view data)>& visit) {
   std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckHeldLocked());
   sqlite3_stmt* raw = nullptr;
   const std::string sql = absl::StrCat("SELECT key, data FROM ", kTables[static_cast<int>(table)], " ORDER BY key");
   if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &raw, nullptr) != SQLITE_OK) return ErrorLocked("read");
@@ -230,6 +247,7 @@ absl::Status Store::ForEach(Table table,
 // Numbers are reserved in blocks, durably before the first of a block is used: a crash skips some, none comes twice.
 absl::StatusOr<uint64_t> Store::NextNumber() {
   std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckHeldLocked());
   if (next_number_ < reserved_until_) return next_number_++;
   RETURN_IF_ERROR(Failpoint("store.numbers.reserve"));
   RETURN_IF_ERROR(Exec("PRAGMA synchronous=FULL"));

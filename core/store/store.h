@@ -73,6 +73,10 @@ class Store {
   absl::Status ForEach(Table table,
                        const std::function<absl::Status(absl::string_view key, absl::string_view data)>& visit);
 
+  // Closes the database and lets the lock go, for a successor: whatever is asked from now on is kUnavailable. What was
+  // committed before is there for whoever opens it next.
+  void GiveUp();
+
   // A number never handed out before in this store, also across restarts and power cuts: snapshot keys.
   absl::StatusOr<uint64_t> NextNumber();
 
@@ -83,6 +87,8 @@ class Store {
   absl::Status Migrate();
   absl::Status ApplyLocked(const Transaction& transaction);
   absl::Status ErrorLocked(absl::string_view what) const;
+  absl::Status CheckHeldLocked() const;
+  void CloseLocked();
 
   std::mutex mutex_;
   std::string path_;

@@ -52,6 +52,28 @@ class StoreTest : public ::testing::Test {
   std::string dir_;
 };
 
+TEST_F(StoreTest, WhatIsGivenUpIsAnothers) {
+  auto store = Store::Open(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  Transaction change;
+  change.Put(Table::kPods, "a", MakePod("a"));
+  ASSERT_TRUE((*store)->Commit(change, Durability::kVolatile).ok());
+  const auto number = (*store)->NextNumber();
+  ASSERT_TRUE(number.ok());
+  EXPECT_EQ(Store::Open(path()).status().code(), absl::StatusCode::kUnavailable);
+  (*store)->GiveUp();
+
+  auto next = Store::Open(path());
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(Rows(**next, Table::kPods).size(), 1u);
+  EXPECT_GT(*(*next)->NextNumber(), *number);
+  EXPECT_EQ((*store)->Commit(change, Durability::kDurable).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ((*store)->NextNumber().status().code(), absl::StatusCode::kUnavailable);
+  const absl::Status read = (*store)->ForEach(Table::kPods, [](auto, auto) { return absl::OkStatus(); });
+  EXPECT_THAT(read.message(), HasSubstr("successor"));
+  (*store)->GiveUp();  // nothing more
+}
+
 TEST_F(StoreTest, KeepsWhatWasCommitted) {
   {
     auto store = Store::Open(path());
