@@ -17,6 +17,17 @@ int RunCli(int argc, char** argv) {
   CLI::App* serve = app.add_subcommand("serve", "Run the daemon");
   serve->add_option("-c,--config", config_path, "Configuration file; all defaults when the default path has none")
       ->capture_default_str();
+  // From a daemon that hands over; no help for them (group "").
+  ServeOptions successor;
+  serve->add_option("--take-over", successor.take_over)->group("");
+  serve->add_option("--config-descriptor", successor.config_descriptor)->group("");
+  std::string admin_socket = kDefaultAdminSocket, binary;
+  CLI::App* upgrade = app.add_subcommand("upgrade", "Replace the daemon by a new one without a call failing");
+  upgrade->add_option("--binary", binary, "The new program; the one that the daemon was started from, as it is now");
+  CLI::App* status = app.add_subcommand("status", "Ask the daemon how it is");
+  for (CLI::App* command : {upgrade, status}) {
+    command->add_option("--socket", admin_socket, "[admin] socket of its configuration")->capture_default_str();
+  }
   CLI::App* config = app.add_subcommand("config", "Show or check the configuration");
   config->require_subcommand(1);
   CLI::App* config_default = config->add_subcommand("default", "Print the defaults as a commented file");
@@ -31,7 +42,12 @@ int RunCli(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  if (serve->parsed()) return ServeCommand(config_path);
+  if (serve->parsed()) {
+    successor.config_path = config_path;
+    return ServeCommand(successor);
+  }
+  if (upgrade->parsed()) return UpgradeCommand(admin_socket, binary);
+  if (status->parsed()) return StatusCommand(admin_socket);
   if (config_default->parsed()) return ConfigDefaultCommand();
   if (config_check->parsed()) return ConfigCheckCommand(config_path);
   if (version->parsed()) return VersionCommand();

@@ -72,10 +72,14 @@ void ReadAll(TomlReader& top, Config* config) {
   top.ReadPath("root", &config->root);
   top.ReadPath("state", &config->state);
   config->grpc.socket = config->state + "/berth.sock";
+  config->admin.socket = config->state + "/admin.sock";
   top.ReadTable("grpc", [&](TomlReader& t) {
     t.ReadPath("socket", &config->grpc.socket);
     t.ReadInt("max_message_bytes", 1 << 20, 256 << 20, &config->grpc.max_message_bytes);
+    // Less than events are kept for: see Daemon::Retire.
+    t.ReadInt("connection_age_seconds", 1, 90, &config->grpc.connection_age_seconds);
   });
+  top.ReadTable("admin", [&](TomlReader& t) { t.ReadPath("socket", &config->admin.socket); });
   top.ReadTable("log", [&](TomlReader& t) { t.Read("level", &config->log.level); });
   top.ReadTable("plugins", [&](TomlReader& t) { t.Read("directories", &config->plugins.directories); });
   top.ReadTable("image", [&](TomlReader& t) {
@@ -184,6 +188,12 @@ state = "/run/berth"     # sockets, supervisors, bundles: does not
 # Where the kubelet connects: --container-runtime-endpoint=unix:///run/berth/berth.sock. The default is inside `state`.
 socket = "/run/berth/berth.sock"
 max_message_bytes = 16777216
+# A client is asked, between two calls, to connect anew after so long: it then finds the daemon that an upgrade has put
+# in this one's place, which goes as soon as its last client has.
+connection_age_seconds = 30
+
+[admin]
+socket = "/run/berth/admin.sock"  # of `berth upgrade` and `berth status`: root only. The default is inside `state`.
 
 [log]
 level = "info"  # debug, info, warn, error

@@ -31,7 +31,12 @@ struct Config {
   struct Grpc {
     std::string socket = "/run/berth/berth.sock";
     int64_t max_message_bytes = 16 << 20;
+    int64_t connection_age_seconds = 30;  // then a client is asked, between two calls, to connect anew
   } grpc;
+
+  struct Admin {
+    std::string socket = "/run/berth/admin.sock";  // of the operator's commands
+  } admin;
 
   struct Log {
     std::string level = "info";  // debug, info, warn, error

@@ -23,6 +23,8 @@ TEST(ConfigTest, TheDefaultTextSaysWhatTheDefaultsAre) {
   EXPECT_EQ(shown->state, real.state);
   EXPECT_EQ(shown->grpc.socket, real.grpc.socket);
   EXPECT_EQ(shown->grpc.max_message_bytes, real.grpc.max_message_bytes);
+  EXPECT_EQ(shown->grpc.connection_age_seconds, real.grpc.connection_age_seconds);
+  EXPECT_EQ(shown->admin.socket, real.admin.socket);
   EXPECT_EQ(shown->log.level, real.log.level);
   EXPECT_EQ(shown->plugins.directories, real.plugins.directories);
   EXPECT_EQ(shown->image.registries, real.image.registries);

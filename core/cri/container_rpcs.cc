@@ -1,7 +1,9 @@
 // The RPCs of containers.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/cri/filters.h"
 #include "core/cri/message_json.h"
@@ -14,6 +16,7 @@ namespace berth {
 namespace {
 
 constexpr uint64_t kMostSpecBytes = 16 << 20;
+constexpr int64_t kSecond = 1'000'000'000;
 
 }  // namespace
 
@@ -34,9 +37,14 @@ grpc::ServerUnaryReactor* CriRuntimeService::StartContainer(Context*, const cri:
   return call.get();
 }
 
-grpc::ServerUnaryReactor* CriRuntimeService::StopContainer(Context*, const cri::StopContainerRequest* request,
-                                                           cri::StopContainerResponse*) {
-  auto call = UnaryCall::Start(env_.calls);
+grpc::ServerUnaryReactor* CriRuntimeService::StopContainer(Context* context, const cri::StopContainerRequest* request,
+                                                           cri::StopContainerResponse* response) {
+  auto call = UnaryCall::Start<MovableCall>(env_.calls);
+  call->OnMove([this, context, response, again = *request, began = MonotonicNanos()](auto moved) mutable {
+    // The grace period goes on, it does not begin anew.
+    again.set_timeout(std::max<int64_t>(again.timeout() - (MonotonicNanos() - began) / kSecond, 0));
+    env_.relay->Unary("/runtime.v1.RuntimeService/StopContainer", context, again, response, moved);
+  });
   env_.containers->Stop(request->container_id(), request->timeout(),
                         [call](absl::Status status) { call->Answer(status); });
   return call.get();
@@ -109,6 +117,11 @@ grpc::ServerUnaryReactor* CriRuntimeService::ListContainers(Context*, const cri:
 
 grpc::ServerWriteReactor<cri::StreamContainersResponse>* CriRuntimeService::StreamContainers(
     Context* context, const cri::StreamContainersRequest* request) {
+  const CallGate::Entry entry = env_.gate->Enter();
+  if (entry.by_successor()) {
+    return env_.relay->Stream<cri::StreamContainersRequest, cri::StreamContainersResponse>(
+        "/runtime.v1.RuntimeService/StreamContainers", context, *request, env_.calls, OpenCalls::Length::kFinite);
+  }
   std::vector<std::shared_ptr<const ContainerView>> views;
   const absl::Status status = CheckFilter(request->filter());
   for (const auto& container : status.ok() ? env_.containers->All() : std::vector<std::shared_ptr<Container>>()) {

@@ -8,7 +8,10 @@
 #include "core/bus/event_bus.h"
 #include "core/config/config.h"
 #include "core/container/containers.h"
+#include "core/cri/call_gate.h"
+#include "core/cri/guarded_service.h"
 #include "core/cri/open_calls.h"
+#include "core/cri/relay.h"
 #include "core/cri/request_budget.h"
 #include "core/image/images.h"
 #include "core/pod/handler.h"
@@ -31,7 +34,13 @@ struct CriEnvironment {
   ThreadPool* image_pool = nullptr;  // for pulls and removals, which last: nothing else waits behind them
   OpenCalls* calls = nullptr;        // the same that the server drains
   RequestBudget* budget = nullptr;   // of both services together
+  CallGate* gate = nullptr;          // of both
+  Relay* relay = nullptr;            // to the successor, once the gate says so
 };
+
+inline CallRoute RouteOf(const CriEnvironment& environment) {
+  return {environment.calls, environment.budget, environment.gate, environment.relay};
+}
 
 }  // namespace berth
 

@@ -7,8 +7,8 @@
 
 namespace berth {
 
-EventStream* EventStream::Start(grpc::CallbackServerContext* context, EventBus* bus, OpenCalls* calls) {
-  auto stream = std::make_shared<EventStream>(context, calls);
+EventStream* EventStream::Start(grpc::CallbackServerContext* context, EventBus* bus, OpenCalls* calls, Relay* relay) {
+  auto stream = std::make_shared<EventStream>(context, calls, relay);
   EventStream* const reactor = stream.get();
   // The subscription ends with the reactor, and waits then for a wake under way.
   const auto wake = [reactor] {
@@ -28,7 +28,21 @@ NextMessage EventStream::Next(runtime::v1::ContainerEventResponse* message) {
     if (message->ParseFromString(item->event->payload)) return NextMessage::kReady;
     LogError("an event is no ContainerEventResponse", {{"id", item->event->id}});
   }
-  return NextMessage::kNoneNow;
+  return successors_ == nullptr ? NextMessage::kNoneNow : successors_->Next(message, &end_);
+}
+
+EventStream::~EventStream() {
+  if (successors_ != nullptr) successors_->Stop();
+}
+
+void EventStream::Move(const std::shared_ptr<OpenCall>&) {
+  auto reader = RelayedReader<runtime::v1::ContainerEventResponse>::Start(
+      relay_->channel().get(), kEventsMethod, runtime::v1::GetEventsRequest(), [this] { Pump(); });
+  {
+    std::lock_guard lock(mutex_);
+    successors_ = std::move(reader);
+  }
+  Pump();  // it may have woken us before we knew it
 }
 
 }  // namespace berth

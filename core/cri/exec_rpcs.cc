@@ -28,7 +28,8 @@ void ClipToMessage(size_t max_message_bytes, ExecSyncResult* result) {
 
 grpc::ServerUnaryReactor* CriRuntimeService::ExecSync(Context*, const cri::ExecSyncRequest* request,
                                                       cri::ExecSyncResponse* response) {
-  auto call = UnaryCall::Start(env_.calls);
+  // The process is this daemon's as long as it holds its pipes and its connection to the supervisor.
+  auto call = UnaryCall::Start(env_.calls, HandOver::kStays);
   const std::vector<std::string> command(request->cmd().begin(), request->cmd().end());
   absl::Status bad;
   if (command.empty()) bad = absl::InvalidArgumentError("exec: the command is empty");

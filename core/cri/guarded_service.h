@@ -1,5 +1,6 @@
-// Requests that are not served: those that protobuf cannot read (a broken encoding, or a string that is not UTF-8) and
-// those that come while too many are open. gRPC's own handler of the callback API answers the first with
+// What stands between a client's call and the service: where it is served while the daemon hands over, and the requests
+// that are not served at all. Those are the ones that protobuf cannot read (a broken encoding, or a string that is not
+// UTF-8) and those that come while too many are open. gRPC's own handler of the callback API answers the first with
 // kUnimplemented and no message, which a client takes for a missing RPC, and knows no bound; this one says what it is.
 #ifndef BERTH_CORE_CRI_GUARDED_SERVICE_H_
 #define BERTH_CORE_CRI_GUARDED_SERVICE_H_
@@ -12,9 +13,21 @@
 #include <string>
 #include <utility>
 
+#include "core/cri/call_gate.h"
+#include "core/cri/open_calls.h"
+#include "core/cri/relay.h"
 #include "core/cri/request_budget.h"
+#include "core/cri/unary_call.h"
 
 namespace berth {
+
+// All outlive the server.
+struct CallRoute {
+  OpenCalls* calls;
+  RequestBudget* budget;
+  CallGate* gate;
+  Relay* relay;
+};
 
 // A call's messages, which count against the budget for as long as they live.
 template <typename Request, typename Response>
@@ -46,26 +59,28 @@ class GuardedHandler final : public grpc::internal::MethodHandler, public grpc::
  public:
   using Method = std::function<grpc::ServerUnaryReactor*(grpc::CallbackServerContext*, const Request*, Response*)>;
 
-  // The budget outlives the server.
-  GuardedHandler(const std::string& rpc, RequestBudget* budget, Method method)
-      : budget_(budget),
+  // `path` is how a client calls the RPC: /SERVICE/METHOD.
+  GuardedHandler(const std::string& path, const std::string& rpc, const CallRoute& route, Method method)
+      : route_(route),
         served_(std::move(method)),
+        relayed_(Relayed(path, route)),
         malformed_(Refusal({grpc::StatusCode::INVALID_ARGUMENT,
                             rpc + ": the request cannot be read as " + Request::descriptor()->full_name() +
                                 ": its encoding is broken, or one of its strings is not UTF-8"})),
         too_many_(Refusal({grpc::StatusCode::RESOURCE_EXHAUSTED,
                            rpc + ": too many calls are open on this daemon, or too large ones; try again later"})) {
+    // Reads the request, whichever of them serves it then.
     served_.SetMessageAllocator(this);
   }
 
   // From the allocator's interface.
   grpc::MessageHolder<Request, Response>* AllocateMessages() override {
-    return new BudgetedMessages<Request, Response>(budget_);
+    return new BudgetedMessages<Request, Response>(route_.budget);
   }
 
   void* Deserialize(grpc_call* call, grpc_byte_buffer* request, grpc::Status* status, void** data) override {
     const uint64_t bytes = grpc_byte_buffer_length(request);
-    const bool taken = budget_->Take(bytes);
+    const bool taken = route_.budget->Take(bytes);
     if (!taken) {
       grpc_byte_buffer_destroy(request);
       request = grpc_raw_byte_buffer_create(nullptr, 0);
@@ -81,7 +96,11 @@ class GuardedHandler final : public grpc::internal::MethodHandler, public grpc::
   }
 
   void RunHandler(const HandlerParameter& param) override {
-    if (param.status.ok()) return served_.RunHandler(param);
+    if (param.status.ok()) {
+      // What it refers to lives until a handler has run and the call is done.
+      return route_.gate->Pass(
+          [this, param](Served served) { (served == Served::kHere ? served_ : relayed_).RunHandler(param); });
+    }
     const bool refused = param.status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
     // The messages' memory is there, whatever became of parsing.
     (refused ? too_many_ : malformed_)
@@ -98,8 +117,16 @@ class GuardedHandler final : public grpc::internal::MethodHandler, public grpc::
     };
   }
 
-  RequestBudget* const budget_;
-  grpc::internal::CallbackUnaryHandler<Request, Response> served_, malformed_, too_many_;
+  static Method Relayed(const std::string& path, const CallRoute& route) {
+    return [path, route](grpc::CallbackServerContext* context, const Request* request, Response* response) {
+      auto call = UnaryCall::Start(route.calls, HandOver::kStays);
+      if (call->MoveAway()) route.relay->Unary(path.c_str(), context, *request, response, call);
+      return call.get();
+    };
+  }
+
+  const CallRoute route_;
+  grpc::internal::CallbackUnaryHandler<Request, Response> served_, relayed_, malformed_, too_many_;
 };
 
 // A generated callback service whose unary methods answer such requests so. Derived calls Guard for each in its
@@ -107,7 +134,7 @@ class GuardedHandler final : public grpc::internal::MethodHandler, public grpc::
 template <typename Api, typename Derived>
 class GuardedService : public Api::CallbackService {
  protected:
-  explicit GuardedService(RequestBudget* budget) : budget_(budget) {}
+  explicit GuardedService(const CallRoute& route) : route_(route) {}
 
   template <typename Request, typename Response>
   void Guard(const char* rpc,
@@ -116,7 +143,7 @@ class GuardedService : public Api::CallbackService {
     const int index = service->FindMethodByName(rpc)->index();
     this->MarkMethodCallback(
         index, new GuardedHandler<Request, Response>(
-                   rpc, budget_,
+                   std::string("/") + Api::service_full_name() + "/" + rpc, rpc, route_,
                    [self = static_cast<Derived*>(this), method](grpc::CallbackServerContext* context,
                                                                 const Request* request, Response* response) {
                      return (self->*method)(context, request, response);
@@ -124,7 +151,7 @@ class GuardedService : public Api::CallbackService {
   }
 
  private:
-  RequestBudget* const budget_;
+  const CallRoute route_;
 };
 
 }  // namespace berth

@@ -34,16 +34,20 @@ absl::Status CheckSpec(const cri::ImageSpec& spec, absl::string_view what) {
   return absl::OkStatus();
 }
 
-// A pull that its caller can give up.
-class PullCall : public UnaryCall {
+// A pull that its caller can give up. At a hand-over the successor begins it anew: half-made layers are undone here.
+class PullCall : public MovableCall {
  public:
-  using UnaryCall::UnaryCall;
+  using MovableCall::MovableCall;
 
   int cancel_fd() const { return cancelled_.get(); }
   void OnCancel() override { eventfd_write(cancelled_.get(), 1); }
   // The answer first: the pull that is given up would have another.
   void End(const grpc::Status& status) override {
     UnaryCall::End(status);
+    OnCancel();
+  }
+  void Move(const std::shared_ptr<OpenCall>& self) override {
+    MovableCall::Move(self);
     OnCancel();
   }
 
@@ -95,6 +99,11 @@ grpc::ServerUnaryReactor* CriImageService::ListImages(Context*, const cri::ListI
 
 grpc::ServerWriteReactor<cri::StreamImagesResponse>* CriImageService::StreamImages(
     Context* context, const cri::StreamImagesRequest* request) {
+  const CallGate::Entry entry = env_.gate->Enter();
+  if (entry.by_successor()) {
+    return env_.relay->Stream<cri::StreamImagesRequest, cri::StreamImagesResponse>(
+        "/runtime.v1.ImageService/StreamImages", context, *request, env_.calls, OpenCalls::Length::kFinite);
+  }
   return StreamList<cri::StreamImagesResponse>(
       context, env_.calls, absl::OkStatus(), env_.images->List(request->filter().image().image()),
       [](const ImageRecord& image, cri::StreamImagesResponse* out) { ToCri(image, out->add_images()); });
@@ -119,9 +128,12 @@ grpc::ServerUnaryReactor* CriImageService::ImageStatus(Context*, const cri::Imag
   return call.get();
 }
 
-grpc::ServerUnaryReactor* CriImageService::PullImage(Context*, const cri::PullImageRequest* request,
+grpc::ServerUnaryReactor* CriImageService::PullImage(Context* context, const cri::PullImageRequest* request,
                                                      cri::PullImageResponse* response) {
   auto call = UnaryCall::Start<PullCall>(env_.calls);
+  call->OnMove([this, context, response, again = *request](auto moved) {
+    env_.relay->Unary("/runtime.v1.ImageService/PullImage", context, again, response, moved);
+  });
   absl::Status bad = CheckSpec(request->image(), "pull image");
   const std::string& handler = request->image().runtime_handler();
   if (bad.ok() && env_.handlers->Find(handler) == nullptr) {

@@ -15,7 +15,8 @@ namespace cri = ::runtime::v1;
 // A cancelled PullImage gives that caller's pull up; a RemoveImage that has begun is carried through.
 class CriImageService final : public GuardedService<cri::ImageService, CriImageService> {
  public:
-  explicit CriImageService(const CriEnvironment& environment) : GuardedService(environment.budget), env_(environment) {
+  explicit CriImageService(const CriEnvironment& environment)
+      : GuardedService(RouteOf(environment)), env_(environment) {
     Guard("ListImages", &CriImageService::ListImages);
     Guard("ImageStatus", &CriImageService::ImageStatus);
     Guard("PullImage", &CriImageService::PullImage);

@@ -69,6 +69,34 @@ void OpenCalls::EndAll(Length length) {
   for (const auto& call : ended) call->End(Stopping());
 }
 
+size_t OpenCalls::WaitForHandOver(int64_t deadline_ns) {
+  std::unique_lock lock(mutex_);
+  const std::chrono::nanoseconds patience(std::max<int64_t>(deadline_ns - MonotonicNanos(), 0));
+  const auto left = [this] {
+    return std::count_if(calls_.begin(), calls_.end(),
+                         [](const auto& c) { return c.second.call->hand_over() == HandOver::kEnds; });
+  };
+  changed_.wait_for(lock, patience, [&] { return left() == 0; });
+  return static_cast<size_t>(left());
+}
+
+void OpenCalls::MoveAll() {
+  std::vector<std::shared_ptr<OpenCall>> moved;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [call, entry] : calls_) {
+      if (entry.call->hand_over() == HandOver::kMoves) moved.push_back(entry.call);
+    }
+  }
+  for (const auto& call : moved) call->Move(call);
+}
+
+void OpenCalls::WaitUntilNone(int64_t deadline_ns) {
+  std::unique_lock lock(mutex_);
+  const std::chrono::nanoseconds patience(std::max<int64_t>(deadline_ns - MonotonicNanos(), 0));
+  changed_.wait_for(lock, patience, [this] { return calls_.empty(); });
+}
+
 void OpenCalls::Drain(int64_t deadline_ns) {
   EndAll(Length::kEndless);
   {

@@ -78,6 +78,11 @@ grpc::ServerUnaryReactor* CriRuntimeService::ListPodSandbox(Context*, const cri:
 
 grpc::ServerWriteReactor<cri::StreamPodSandboxesResponse>* CriRuntimeService::StreamPodSandboxes(
     Context* context, const cri::StreamPodSandboxesRequest* request) {
+  const CallGate::Entry entry = env_.gate->Enter();
+  if (entry.by_successor()) {
+    return env_.relay->Stream<cri::StreamPodSandboxesRequest, cri::StreamPodSandboxesResponse>(
+        "/runtime.v1.RuntimeService/StreamPodSandboxes", context, *request, env_.calls, OpenCalls::Length::kFinite);
+  }
   std::vector<std::shared_ptr<const PodView>> views;
   const absl::Status status = CheckFilter(request->filter());
   for (const auto& pod : status.ok() ? env_.pods->All() : std::vector<std::shared_ptr<Pod>>()) {

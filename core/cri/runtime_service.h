@@ -26,7 +26,7 @@ namespace cri = ::runtime::v1;
 class CriRuntimeService final : public GuardedService<cri::RuntimeService, CriRuntimeService> {
  public:
   explicit CriRuntimeService(const CriEnvironment& environment)
-      : GuardedService(environment.budget), env_(environment) {
+      : GuardedService(RouteOf(environment)), env_(environment) {
     Guard("Version", &CriRuntimeService::Version);
     Guard("Status", &CriRuntimeService::Status);
     Guard("RuntimeConfig", &CriRuntimeService::RuntimeConfig);

@@ -56,7 +56,7 @@ class FakeRuntime : public cri::RuntimeService::CallbackService {
   }
   grpc::ServerWriteReactor<cri::ContainerEventResponse>* GetContainerEvents(grpc::CallbackServerContext* context,
                                                                             const cri::GetEventsRequest*) override {
-    return EventStream::Start(context, &bus, calls_);
+    return EventStream::Start(context, &bus, calls_, nullptr);
   }
 
   size_t waiting() {

@@ -219,6 +219,8 @@ class ServicesTest : public testing::Test {
     environment.image_pool = image_pool_.get();
     environment.calls = &calls_;
     environment.budget = &budget_;
+    environment.gate = &gate_;
+    environment.relay = &relay_;
     runtime_service_ = std::make_unique<CriRuntimeService>(environment);
     image_service_ = std::make_unique<CriImageService>(environment);
     CriServerOptions server;
@@ -246,6 +248,8 @@ class ServicesTest : public testing::Test {
   std::unique_ptr<Pods> pods_;
   std::unique_ptr<Containers> containers_;
   RequestBudget budget_{8, 1 << 20};
+  CallGate gate_;
+  Relay relay_{"/nowhere"};
   std::unique_ptr<ThreadPool> pool_, exec_pool_, image_pool_;
   OpenCalls calls_;
   std::unique_ptr<CriRuntimeService> runtime_service_;

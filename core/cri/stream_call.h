@@ -34,6 +34,8 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public OpenCall {
     Pump();
   }
 
+  // It carries what was so when it began, and needs nothing more.
+  HandOver hand_over() const override { return HandOver::kStays; }
   void End(const grpc::Status& status) override {
     {
       std::lock_guard lock(mutex_);
@@ -57,10 +59,13 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public OpenCall {
       const NextMessage next = Next(&message_);
       if (next == NextMessage::kNoneNow) return;
       writing_ = next == NextMessage::kReady;
-      if (!writing_) EndLocked(grpc::Status::OK);
+      if (!writing_) EndLocked(end_);
     }
     if (!FinishIfIdle()) this->StartWrite(&message_);
   }
+
+  std::mutex mutex_;
+  grpc::Status end_;  // what it ends with at kEnd: set by Next
 
  private:
   void EndLocked(const grpc::Status& status) {
@@ -101,7 +106,6 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public OpenCall {
   grpc::CallbackServerContext* const context_;
   OpenCalls* const calls_;
   std::shared_ptr<StreamCall> self_;
-  std::mutex mutex_;
   Response message_;  // the one being written
   bool writing_ = false, ended_ = false, finished_ = false;
   grpc::Status final_;

@@ -1,274 +1,246 @@
 #include "core/daemon/daemon.h"
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <optional>
+#include <algorithm>
+#include <chrono>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "core/base/clock.h"
-#include "core/base/descriptor_limit.h"
 #include "core/base/failpoint.h"
-#include "core/base/file.h"
-#include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
-#include "core/base/timer.h"
-#include "core/base/work_queue.h"
-#include "core/bus/event_bus.h"
-#include "core/container/containers.h"
-#include "core/cri/environment.h"
 #include "core/cri/event_stream.h"
-#include "core/cri/image_service.h"
-#include "core/cri/open_calls.h"
-#include "core/cri/pod_events.h"
-#include "core/cri/runtime_service.h"
-#include "core/cri/server.h"
-#include "core/daemon/plugin_set.h"
-#include "core/image/images.h"
-#include "core/oci/selinux_policy.h"
-#include "core/pod/pods.h"
-#include "core/store/store.h"
-#include "core/supervisor/embedded.h"
+#include "core/cri/listener.h"
 
 namespace berth {
 namespace {
 
-constexpr int64_t kDrainNanos = 10'000'000'000;
-// Clients wait no longer than this for supervisors: a thousand that are well need a fraction of it.
-constexpr int64_t kReattachNanos = 500'000'000;
-// A client that wants events asks for them soon; most kubelets never do, and what is kept for them is memory.
-constexpr int64_t kBacklogNanos = 120'000'000'000;
-constexpr size_t kImageThreads = 16;  // pulls and removals at a time; more of them wait
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kDrainNanos = 10 * kSecond;
+// A daemon that has handed over ends the calls that are left after this.
+constexpr int64_t kLongestRetirement = 3600 * kSecond;
+// Beyond a connection's age, of which gRPC takes a tenth more or less: for the client to hear it.
+constexpr int64_t kToldNanos = 3 * kSecond;
+constexpr int64_t kLookNanos = kSecond;
+// Event streams of a daemon that hands over are ended before the successor's backlog is dropped: who asks again misses
+// none. It has to hold what happens in between.
+constexpr size_t kEventsKeptForAll = 10'000;
+constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
+constexpr char kSocketName[] = "cri";
 
-// Executors are made before the pods whose supervisors run their commands.
-class LateSupervisorService : public SupervisorService {
- public:
-  void Set(SupervisorService* service) { service_ = service; }
-  absl::StatusOr<SupervisedResult> Run(const Call& call, const SupervisedCommand& command) override {
-    if (service_ == nullptr) return absl::UnavailableError("run in a pod: the daemon is still starting");
-    return service_->Run(call, command);
-  }
-
- private:
-  SupervisorService* service_ = nullptr;
-};
-
-Call StartCall() {
-  Call call;
-  call.deadline_ns = MonotonicNanos() + 600'000'000'000;
-  return call;
+// Where this program was started from: another file is there by now, if it was replaced.
+std::string OwnBinary() {
+  std::string path(4096, '\0');
+  const ssize_t n = readlink("/proc/self/exe", path.data(), path.size());
+  if (n <= 0) return "";
+  path.resize(static_cast<size_t>(n));
+  return std::string(absl::StripSuffix(path, " (deleted)"));
 }
 
 }  // namespace
 
-// In the order of making; members die in the reverse.
-struct Daemon::Parts {
-  Config config;
-  std::string version, boot_id;
-  uint64_t descriptor_limit = 0;
-  std::unique_ptr<Store> store;
-  std::unique_ptr<IdSource> ids;
-  EventBus bus;
-  PluginMetrics metrics;
-  CgroupTree cgroups;
-  std::optional<oci::SelinuxContexts> selinux;
-  LateSupervisorService supervisor_service;
-  std::unique_ptr<Plugins> plugins;
-  PluginSet set;
-  std::unique_ptr<PodNetworks> networks;
-  std::unique_ptr<SupervisorLoop> loop;
-  std::unique_ptr<Images> images;
-  std::unique_ptr<ThreadPool> pool, exec_pool, image_pool;
-  std::unique_ptr<TimerQueue> timers;
-  std::unique_ptr<Pods> pods;
-  std::unique_ptr<Containers> containers;
-  std::unique_ptr<PodEvents> events;
-  OpenCalls calls;
-  RequestBudget budget;
-  std::unique_ptr<CriRuntimeService> runtime_service;
-  std::unique_ptr<CriImageService> image_service;
-  std::unique_ptr<CriServer> server;
-
-  absl::Status OpenState();
-  absl::Status ReadSelinux();
-  absl::Status MakeRuntime();
-  absl::Status Recover();
-  absl::Status Serve();
-};
-
-Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Daemon::Daemon(DaemonOptions options)
+    : options_(std::move(options)),
+      binary_(OwnBinary()),
+      started_at_(UnixNanos()),
+      parts_(std::make_unique<DaemonParts>()),
+      done_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Daemon::~Daemon() { Stop(); }
 
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, DaemonOptions options) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options)));
+  daemon->parts_->config = config;
+  daemon->parts_->version = daemon->options_.version;
+  if (!daemon->done_) return ErrnoStatus("make an eventfd");
+  const std::lock_guard no_upgrade_yet(daemon->upgrade_mutex_);
+  RETURN_IF_ERROR(daemon->parts_->Prepare());
+  RETURN_IF_ERROR(daemon->options_.predecessor == nullptr ? daemon->Open() : daemon->TakeOver());
+  daemon->StartWatchdog();
+  LogInfo("serving", {{"socket", config.grpc.socket}, {"version", daemon->options_.version}});
+  return daemon;
+}
+
+UniqueFd Daemon::PassedListener() {
+  UniqueFd found;
+  for (UniqueFd& socket : options_.manager->TakeSockets()) {
+    const absl::Status fits = CheckListener(socket.get(), parts_->config.grpc.socket);
+    if (fits.ok() && !found) {
+      found = std::move(socket);
+    } else if (!fits.ok()) {
+      LogWarn("a socket of the service manager's is not used", {{"error", fits.message()}});
+    }
+  }
+  return found;
+}
+
+absl::Status Daemon::Open() {
+  DaemonParts& p = *parts_;
+  RETURN_IF_ERROR(p.OpenStore());
+  RETURN_IF_ERROR(p.MakeRuntime());
+  RETURN_IF_ERROR(p.Recover(kEventsKept, BacklogFor::kFirst));
+  UniqueFd passed = PassedListener();
+  const bool is_passed = passed.valid();
+  RETURN_IF_ERROR(p.MakeServer(passed.release(), options_.manager->present()));
+  RETURN_IF_ERROR(StartAdmin());
+  p.server->Accept();
+  if (!is_passed) options_.manager->Keep(kSocketName, p.server->listener());
+  options_.manager->Ready("serving");
+  return absl::OkStatus();
+}
+
+// The other side of HandingOver.
+absl::Status Daemon::TakeOver() {
+  DaemonParts& p = *parts_;
+  HandOverChannel& predecessor = *options_.predecessor;
+  const Config& config = p.config;
+  RETURN_IF_ERROR(CheckListener(options_.listener.get(), config.grpc.socket));
+  RETURN_IF_ERROR(Failpoint("take_over.prepared"));
+  RETURN_IF_ERROR(predecessor.Say(
+      HandOverWord::kPrepared, EncodeIntroduction({options_.version, config.root, config.state, config.grpc.socket})));
+  RETURN_IF_ERROR(predecessor.Expect(HandOverWord::kTakeOver, kForEver).status());
+  RETURN_IF_ERROR(Failpoint("take_over.begin"));
+  RETURN_IF_ERROR(p.OpenStore());
+  RETURN_IF_ERROR(p.MakeRuntime());
+  RETURN_IF_ERROR(p.Recover(kEventsKeptForAll, BacklogFor::kEveryone));
+  RETURN_IF_ERROR(p.MakeServer(options_.listener.release(), options_.manager->present()));
+  RETURN_IF_ERROR(StartAdmin());
+  RETURN_IF_ERROR(Failpoint("take_over.recovered"));
+  RETURN_IF_ERROR(predecessor.Say(HandOverWord::kRecovered));
+  RETURN_IF_ERROR(predecessor.Expect(HandOverWord::kAccept, kForEver).status());
+  RETURN_IF_ERROR(Failpoint("take_over.accept"));
+  p.server->Accept();
+  options_.manager->Ready("serving");
+  // Whoever hears it or not: from now on this is the daemon.
+  predecessor.Say(HandOverWord::kServing).IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::StartAdmin() {
+  ASSIGN_OR_RETURN(admin_, AdminServer::Start(parts_->config.admin.socket, this));
+  return absl::OkStatus();
+}
+
+void Daemon::StartWatchdog() {
+  if (options_.manager->watchdog_ns() == 0) return;
+  DaemonParts* const p = parts_.get();
+  const auto ask = [p](std::function<void()> answered) {
+    // A thread of the pool that does something in the store: without either no call is served.
+    p->pool->Add([p, answered = std::move(answered)] {
+      if (p->store->ForEach(Table::kIntents, [](auto, auto) { return absl::OkStatus(); }).ok()) answered();
+    });
+  };
+  watchdog_ = std::make_unique<Watchdog>(options_.manager->watchdog_ns(), ask, [this] { options_.manager->Alive(); });
+}
+
+DaemonStatus Daemon::Status() {
+  const DaemonParts& p = *parts_;
+  DaemonStatus status;
+  status.version = options_.version;
+  status.binary = binary_;
+  status.socket = p.config.grpc.socket;
+  status.started_at = started_at_;
+  status.open_calls = static_cast<int64_t>(p.calls.size());
+  status.pods = static_cast<int64_t>(p.pods->All().size());
+  status.containers = static_cast<int64_t>(p.containers->All().size());
+  status.images = static_cast<int64_t>(p.images->List().size());
+  return status;
+}
+
+absl::StatusOr<Upgraded> Daemon::Upgrade(const std::string& binary) {
+  if (!binary.empty() && binary[0] != '/') {
+    return absl::InvalidArgumentError(absl::StrCat("upgrade to ", binary, ": the path of the binary is not absolute"));
+  }
+  std::unique_lock lock(upgrade_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return absl::AbortedError("upgrade: another hand-over is under way");
+  if (handed_over_) return absl::AbortedError("upgrade: this daemon has handed over already; ask its successor");
+  // It would take the pool's silence in a hand-over for death.
+  watchdog_.reset();
+  HandingOver hand_over(
+      parts_.get(), {options_.config_path, options_.config_text, options_.manager, [this] { admin_->LeaveSocket(); }});
+  HandingOver::Outcome outcome = hand_over.Run(binary.empty() ? binary_ : binary);
+  if (outcome.lost) {
+    handed_over_ = true;
+    lost_ = true;
+    eventfd_write(done_.get(), 1);
+    return outcome.status;
+  }
+  if (outcome.successor == nullptr) {
+    StartWatchdog();
+    return outcome.status;
+  }
+  handed_over_ = true;
+  const Upgraded upgraded{outcome.successor->pid(), outcome.version};
+  retiring_ = std::thread([this, successor = std::move(outcome.successor)]() mutable { Retire(std::move(successor)); });
+  if (!outcome.status.ok()) return outcome.status;
+  return upgraded;
+}
+
+void Daemon::UpgradeLater() {
+  if (asked_.exchange(true)) return LogWarn("upgrade by signal: one is under way already");
+  if (upgrading_.joinable()) upgrading_.join();
+  upgrading_ = std::thread([this] {
+    if (const auto upgraded = Upgrade(""); !upgraded.ok()) {
+      LogError("upgrade by signal", {{"error", upgraded.status().message()}});
+    }
+    asked_ = false;
+  });
+}
+
+bool Daemon::WaitUntilStopped(int64_t deadline_ns) {
+  std::unique_lock lock(stop_mutex_);
+  const std::chrono::nanoseconds patience(std::max<int64_t>(deadline_ns - MonotonicNanos(), 0));
+  return stop_changed_.wait_for(lock, patience, [this] { return stopping_; });
+}
+
+void Daemon::Retire(std::unique_ptr<Successor> successor) {
+  DaemonParts& p = *parts_;
+  const int64_t began = MonotonicNanos();
+  const int64_t told = began + p.config.grpc.connection_age_seconds * kSecond * 11 / 10 + kToldNanos;
+  bool detached = false, ended_streams = false;
+  for (;;) {
+    const int64_t now = MonotonicNanos();
+    successor->Reap();
+    if (!detached && p.exec_pool->WaitUntilIdle(now)) {
+      p.pods->Detach();
+      detached = true;
+    }
+    if (now >= told && !std::exchange(ended_streams, true)) p.calls.EndEndless();
+    if (now >= told && p.calls.size() == 0) break;
+    if (now >= began + kLongestRetirement) break;
+    if (WaitUntilStopped(now + kLookNanos)) return;
+  }
+  LogInfo("this daemon has handed over, and its last call has ended");
+  eventfd_write(done_.get(), 1);
+}
+
 void Daemon::Stop() {
   if (parts_ == nullptr) return;
-  Parts& p = *parts_;
+  {
+    std::lock_guard lock(stop_mutex_);
+    stopping_ = true;
+    stop_changed_.notify_all();
+  }
+  // A hand-over that is under way comes to its end.
+  if (upgrading_.joinable()) upgrading_.join();
+  admin_.reset();
+  watchdog_.reset();
+  if (retiring_.joinable()) retiring_.join();
+  DaemonParts& p = *parts_;
   if (p.server != nullptr) p.server->Drain(MonotonicNanos() + kDrainNanos);
   if (p.containers != nullptr) p.containers->Shutdown();
   // From here on nothing starts work: timers, then the supervisors' events, then what is queued runs out.
-  p.timers.reset();
+  if (p.timers != nullptr) p.timers->Close();
   if (p.pods != nullptr) p.pods->Detach();
   p.image_pool.reset();
   p.exec_pool.reset();
   p.pool.reset();
   parts_.reset();
-}
-
-absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, const std::string& version) {
-  std::unique_ptr<Daemon> daemon(new Daemon(std::make_unique<Parts>()));
-  Parts& p = *daemon->parts_;
-  p.config = config;
-  p.version = version;
-  p.descriptor_limit = RaiseDescriptorLimit();
-  RETURN_IF_ERROR(p.OpenState());
-  RETURN_IF_ERROR(p.ReadSelinux());
-  RETURN_IF_ERROR(p.MakeRuntime());
-  RETURN_IF_ERROR(p.Recover());
-  RETURN_IF_ERROR(p.Serve());
-  LogInfo("serving", {{"socket", config.grpc.socket}, {"version", version}});
-  return daemon;
-}
-
-absl::Status Daemon::Parts::OpenState() {
-  RETURN_IF_ERROR(Failpoint("daemon.start.root"));
-  RETURN_IF_ERROR(MakeDirs(config.root, 0700, Durability::kDurable));
-  for (const char* part : {"", "/pods", "/bundles", "/ns"}) {
-    RETURN_IF_ERROR(Failpoint("daemon.start.state"));
-    RETURN_IF_ERROR(MakeDirs(config.state + part, 0711));
-  }
-  ASSIGN_OR_RETURN(store, Store::Open(config.root + "/meta.db"));
-  ASSIGN_OR_RETURN(IdSource source, IdSource::FromKeyFile(config.root + "/id.key"));
-  ids = std::make_unique<IdSource>(std::move(source));
-  ASSIGN_OR_RETURN(boot_id, BootId());
-  ASSIGN_OR_RETURN(cgroups, CgroupTree::Detect());
-  return absl::OkStatus();
-}
-
-absl::Status Daemon::Parts::ReadSelinux() {
-  if (!config.pod.enable_selinux) {
-    if (oci::SelinuxIsOn()) LogWarn("SELinux is on, and containers are not labelled: [pod] enable_selinux is false");
-    return absl::OkStatus();
-  }
-  ASSIGN_OR_RETURN(selinux, oci::ReadSelinuxContexts());
-  if (!selinux) LogWarn("[pod] enable_selinux is true, and SELinux is off on this node: nothing is labelled");
-  return absl::OkStatus();
-}
-
-absl::Status Daemon::Parts::MakeRuntime() {
-  HostServices services;
-  services.root = config.root;
-  services.state = config.state;
-  services.bus = &bus;
-  services.metrics = &metrics;
-  services.supervisor = &supervisor_service;
-  plugins = std::make_unique<Plugins>(config.plugins.directories, services);
-  ASSIGN_OR_RETURN(set, MakePlugins(config, plugins.get()));
-  networks = std::make_unique<PodNetworks>(set.hooks, config.network.timeout_seconds);
-  RETURN_IF_ERROR(Failpoint("daemon.start.supervisor"));
-  ASSIGN_OR_RETURN(const std::string program, InstallSupervisor(config.root + "/libexec"));
-  ASSIGN_OR_RETURN(loop, SupervisorLoop::Start());
-  pool = std::make_unique<ThreadPool>(config.daemon.worker_threads);
-  exec_pool = std::make_unique<ThreadPool>(config.daemon.exec_threads);
-  image_pool = std::make_unique<ThreadPool>(kImageThreads);
-  timers = std::make_unique<TimerQueue>();
-
-  ImagesOptions options;
-  for (const auto& [name, snapshotter] : set.snapshotters) options.snapshotters[name] = snapshotter.get();
-  options.store = store.get();
-  options.root = config.root;
-  options.state = config.state;
-  options.bus = &bus;
-  options.launch_worker = LaunchWorkerProcess({"/proc/self/exe", "pull-worker"});
-  options.plugin_directories = config.plugins.directories;
-  options.registries = RegistryInstances(config);
-  options.platform = HostPlatform();
-  options.boot_id = boot_id;
-  options.max_layer_bytes = static_cast<uint64_t>(config.image.max_layer_bytes);
-  options.max_parallel_layers = static_cast<uint32_t>(config.image.max_parallel_layers);
-  options.timeout_ns = config.image.pull_timeout_seconds * 1'000'000'000;
-  ASSIGN_OR_RETURN(images, Images::Open(std::move(options)));
-
-  PodEnvironment pod_environment{&config,
-                                 ids.get(),
-                                 store.get(),
-                                 pool.get(),
-                                 loop.get(),
-                                 program,
-                                 &cgroups,
-                                 networks.get(),
-                                 &set.handlers,
-                                 boot_id,
-                                 descriptor_limit,
-                                 selinux.has_value(),
-                                 [this](const auto& pod, EventType type) { events->PodChanged(pod, type); }};
-  pods = std::make_unique<Pods>(std::move(pod_environment));
-  ContainerEnvironment container_environment{
-      &config,
-      ids.get(),
-      store.get(),
-      pool.get(),
-      exec_pool.get(),
-      timers.get(),
-      &cgroups,
-      images.get(),
-      pods.get(),
-      selinux ? &*selinux : nullptr,
-      [this](const auto& container, EventType type) { events->ContainerChanged(container, type); }};
-  containers = std::make_unique<Containers>(std::move(container_environment));
-  pods->SetMembers(containers.get());
-  supervisor_service.Set(pods.get());
-  events = std::make_unique<PodEvents>(&bus, images.get());
-  events->SetContainers(containers.get());
-  return absl::OkStatus();
-}
-
-// Records first, so that an exit that a supervisor tells again finds its container; then the living; then what nobody
-// owns.
-absl::Status Daemon::Parts::Recover() {
-  for (const std::string& directory : {config.root, config.root + "/libexec"}) {
-    RETURN_IF_ERROR(Failpoint("daemon.recover.temporaries"));
-    RemoveAbandonedTemporaries(directory);
-  }
-  RETURN_IF_ERROR(pods->Load());
-  RETURN_IF_ERROR(containers->Load());
-  RETURN_IF_ERROR(Failpoint("daemon.recover.reattach"));
-  bus.KeepBacklog(kContainerEventTopics, kEventsKept);
-  pods->Reattach(MonotonicNanos() + kReattachNanos);
-  RETURN_IF_ERROR(Failpoint("daemon.recover.resume"));
-  pods->Resume();
-  RETURN_IF_ERROR(images->Recover(StartCall(), containers->SnapshotKeys()));
-  pool->Add([this] {
-    pods->Sweep();
-    containers->Sweep();
-  });
-  return Failpoint("daemon.recover.done");
-}
-
-absl::Status Daemon::Parts::Serve() {
-  CriEnvironment environment;
-  environment.config = &config;
-  environment.version = version;
-  environment.pods = pods.get();
-  environment.containers = containers.get();
-  environment.images = images.get();
-  environment.networks = networks.get();
-  environment.handlers = &set.handlers;
-  environment.bus = &bus;
-  environment.pool = pool.get();
-  environment.image_pool = image_pool.get();
-  environment.calls = &calls;
-  environment.budget = &budget;
-  runtime_service = std::make_unique<CriRuntimeService>(environment);
-  image_service = std::make_unique<CriImageService>(environment);
-  CriServerOptions options;
-  options.socket = config.grpc.socket;
-  options.max_message_bytes = config.grpc.max_message_bytes;
-  options.services = {runtime_service.get(), image_service.get()};
-  options.calls = &calls;
-  ASSIGN_OR_RETURN(server, CriServer::Start(options));
-  timers->At(MonotonicNanos() + kBacklogNanos, [this] { bus.DropBacklog(); });
-  return absl::OkStatus();
 }
 
 }  // namespace berth

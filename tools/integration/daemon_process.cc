@@ -1,9 +1,12 @@
 #include "tools/integration/daemon_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "absl/time/clock.h"
 #include "core/base/status.h"
@@ -38,11 +41,24 @@ absl::StatusOr<DaemonProcess> DaemonProcess::Start(std::vector<std::string> argu
   return daemon;
 }
 
+DaemonProcess DaemonProcess::Adopt(pid_t pid) {
+  DaemonProcess daemon;
+  daemon.pid_ = pid;
+  daemon.handle_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  return daemon;
+}
+
+bool DaemonProcess::HasEnded(int* status) const {
+  *status = 0;
+  if (!handle_) return waitpid(pid_, status, WNOHANG) != 0;
+  pollfd ended{handle_.get(), POLLIN, 0};
+  return poll(&ended, 1, 0) == 1;
+}
+
 void DaemonProcess::Kill() {
   if (pid_ == 0) return;
   kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
-  pid_ = 0;
+  WaitForEnd(absl::InfiniteDuration()).IgnoreError();
 }
 
 absl::StatusOr<int> DaemonProcess::Terminate(absl::Duration timeout) {
@@ -57,8 +73,9 @@ absl::StatusOr<int> DaemonProcess::WaitForEnd(absl::Duration timeout) {
   const absl::Time end = absl::Now() + timeout;
   for (;;) {
     int status = 0;
-    if (pid_ == 0 || waitpid(pid_, &status, WNOHANG) != 0) {
+    if (pid_ == 0 || HasEnded(&status)) {
       pid_ = 0;
+      handle_.reset();
       return status;
     }
     if (absl::Now() >= end) return absl::DeadlineExceededError("the daemon did not end");

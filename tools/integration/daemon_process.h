@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "core/base/unique_fd.h"
 
 namespace berth {
 
@@ -22,12 +23,16 @@ class DaemonProcess {
   // The same for any other daemon's command line.
   static absl::StatusOr<DaemonProcess> Start(std::vector<std::string> command_line, const std::string& log,
                                              const std::vector<std::string>& environment = {});
+  // One that another process has started: a daemon's successor. Its exit status is not for us: it counts as 0.
+  static DaemonProcess Adopt(pid_t pid);
   DaemonProcess() = default;
-  DaemonProcess(DaemonProcess&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
+  DaemonProcess(DaemonProcess&& other) noexcept
+      : pid_(std::exchange(other.pid_, 0)), handle_(std::move(other.handle_)) {}
   DaemonProcess& operator=(DaemonProcess&& other) noexcept {
     if (this != &other) {
       Kill();
       pid_ = std::exchange(other.pid_, 0);
+      handle_ = std::move(other.handle_);
     }
     return *this;
   }
@@ -45,7 +50,10 @@ class DaemonProcess {
   absl::StatusOr<int> WaitForEnd(absl::Duration timeout);
 
  private:
+  bool HasEnded(int* status) const;
+
   pid_t pid_ = 0;
+  UniqueFd handle_;  // of one that is not our child
 };
 
 }  // namespace berth

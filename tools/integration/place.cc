@@ -79,7 +79,7 @@ absl::Status Place::WriteConfig(const PlaceOptions& options) const {
                absl::StrCat("root = ", Quoted(root()), "\nstate = ", Quoted(state_), R"(
 [grpc]
 socket = )",
-                            Quoted(socket()), R"(
+                            Quoted(socket()), "\n", options.grpc_keys, R"(
 [log]
 level = )",
                             Quoted(options.log_level), R"(

@@ -33,6 +33,7 @@ struct PlaceOptions {
   std::string plugins;              // the same; "": inside, with what Make is given
   bool network_registries = false;  // what is not in images() is asked of registry_oci, as by default
   std::string registry_keys;        // lines of [plugin.registry_oci]
+  std::string grpc_keys;            // lines of [grpc]
   std::string more_config;          // tables at the end
 };
 
@@ -48,6 +49,7 @@ class Place {
   const std::string& directory() const { return directory_; }
   std::string config() const { return directory_ + "/berth.toml"; }
   std::string socket() const { return state_ + "/berth.sock"; }
+  std::string admin_socket() const { return state_ + "/admin.sock"; }
   std::string root() const { return directory_ + "/root"; }
   const std::string& state() const { return state_; }
   const std::string& images() const { return images_; }
