@@ -5,58 +5,24 @@
 //   CHAOS_KILLS   0: the load alone, e.g. to look for races with thread sanitizer
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "core/base/file.h"
-#include "tools/image/oci_layout.h"
 #include "tools/integration/daemon_test.h"
 #include "tools/integration/isolation.h"
+#include "tools/load/chaos_settings.h"
 #include "tools/load/mixed_load.h"
 
 namespace berth {
 namespace {
 
-constexpr char kTransientImage[] = "example.org/test/transient:1";
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  uint64_t value = 0;
-  if (text == nullptr) return otherwise;
-  EXPECT_TRUE(absl::SimpleAtoi(text, &value)) << name << " is no number: " << text;
-  return value;
-}
-
 class KillsTest : public DaemonTest {
  protected:
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(DaemonTest::SetUp());
-    ImageSettings settings;
-    settings.reference = kTransientImage;
-    std::vector<std::string> layers;
-    for (int i = 0; i < 3; ++i) {
-      const auto tar = MakeTar({{LayerEntry::Type::kFile, absl::StrCat("file", i), std::string(200'000, 'a' + i), 0644},
-                                {LayerEntry::Type::kDirectory, absl::StrCat("dir", i), "", 0755}});
-      ASSERT_OK(tar);
-      layers.push_back(*tar);
-    }
-    ASSERT_OK(AddImage(place_->images() + "/transient", settings, layers));
+    ASSERT_OK(AddTransientImage(*place_));
     NoteWhatExists();
-  }
-
-  LoadOptions Options(uint64_t seed) const {
-    LoadOptions options;
-    options.socket = place_->socket();
-    options.logs = place_->logs();
-    options.cgroup_parent = "/" + TheWorld().tag + "/pods";
-    options.image = kTestImage;
-    options.transient_image = kTransientImage;
-    options.seed = seed;
-    return options;
   }
 
   // Half of the kills meet a daemon at work, the others one that is still recovering from the last.
@@ -87,7 +53,7 @@ TEST_F(KillsTest, NothingIsLostNorLeftUnderLoad) {
   const auto seconds = absl::Seconds(FromEnvironment("CHAOS_SECONDS", 15));
   const uint64_t seed = FromEnvironment("CHAOS_SEED", 1);
   const bool kill = FromEnvironment("CHAOS_KILLS", 1) != 0;
-  LoadOptions options = Options(seed);
+  LoadOptions options = LoadOptionsFor(*place_, seed);
   options.clients = static_cast<int>(FromEnvironment("CHAOS_CLIENTS", 4));
   options.may_be_interrupted = kill;
   std::printf("kills: seed %llu, %d clients, %s\n", static_cast<unsigned long long>(seed), options.clients,
