@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,6 +20,9 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path, mode_t mode);
 // A socket that a predecessor or the service manager hands on. kInvalidArgument unless it is one that listens and was
 // bound to `path`; kNotFound when clients do not find it there any more.
 absl::Status CheckListener(int fd, const std::string& path);
+
+// How many connections that were accepted on the socket at `path` this process has open.
+size_t CountConnections(const std::string& path);
 
 }  // namespace berth
 

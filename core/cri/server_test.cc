@@ -15,6 +15,7 @@
 #include "core/bus/event_bus.h"
 #include "core/cri/client/cri_client.h"
 #include "core/cri/event_stream.h"
+#include "core/cri/listener.h"
 #include "core/cri/stream_call.h"
 #include "core/cri/unary_call.h"
 #include "proto/cri/v1/api.grpc.pb.h"
@@ -143,6 +144,21 @@ TEST_F(CriServerTest, ServesOnASocketOfItsOwn) {
   EXPECT_EQ(client.Status({}).status().code(), absl::StatusCode::kUnimplemented);
   server_->Drain(MonotonicNanos());
   EXPECT_FALSE(Exists());
+}
+
+TEST_F(CriServerTest, ConnectionsAreThoseOfItsSocket) {
+  Serve();
+  EXPECT_EQ(CountConnections(options_.socket), 0u);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {AF_UNIX, {}};
+  options_.socket.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const auto becomes = [this](size_t count) {
+    while (CountConnections(options_.socket) != count) std::this_thread::yield();
+  };
+  becomes(1);
+  fd.reset();
+  becomes(0);
 }
 
 TEST_F(CriServerTest, ManyClientsAtOnce) {

@@ -211,11 +211,12 @@ void Daemon::Retire(std::unique_ptr<Successor> successor) {
       detached = true;
     }
     if (now >= told && !std::exchange(ended_streams, true)) p.calls.EndEndless();
-    if (now >= told && p.calls.size() == 0) break;
+    // A client whose connection is there may send a call at any moment.
+    if (now >= told && p.calls.size() == 0 && CountConnections(p.config.grpc.socket) == 0) break;
     if (now >= began + kLongestRetirement) break;
     if (WaitUntilStopped(now + kLookNanos)) return;
   }
-  LogInfo("this daemon has handed over, and its last call has ended");
+  LogInfo("this daemon has handed over, and its last client is gone");
   eventfd_write(done_.get(), 1);
 }
 
