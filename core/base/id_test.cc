@@ -2,50 +2,47 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include <fstream>
+#include <string>
+
+#include "core/base/file.h"
 
 namespace berth {
 namespace {
 
-class IdTest : public testing::Test {
- protected:
-  void SetUp() override { ASSERT_NE(mkdtemp(directory_.data()), nullptr); }
-  void TearDown() override {
-    unlink(Key().c_str());
-    rmdir(directory_.c_str());
-  }
-  std::string Key() const { return directory_ + "/id.key"; }
-  void WriteKey(const std::string& key) { std::ofstream(Key()) << key; }
+TEST(IdTest, OwnsWhatItMadeAndNothingElse) {
+  const IdSource mine("key"), other("other");
+  const std::string id = mine.New();
+  EXPECT_TRUE(IsId(id));
+  EXPECT_TRUE(mine.Owns(id));
+  EXPECT_FALSE(other.Owns(id));
+  EXPECT_NE(id, mine.New());
+  std::string changed = id;
+  changed[0] = changed[0] == 'a' ? 'b' : 'a';
+  EXPECT_FALSE(mine.Owns(changed));
+  EXPECT_FALSE(mine.Owns(id.substr(1)));
+}
 
-  std::string directory_ = testing::TempDir() + "/id.XXXXXX";
-};
+TEST(IdTest, TheKeyIsMadeOnceAndChecked) {
+  char name[] = "/tmp/berth_id_XXXXXX";
+  const std::string dir = mkdtemp(name), path = dir + "/id.key";
+  auto first = IdSource::FromKeyFile(path);
+  ASSERT_TRUE(first.ok()) << first.status();
+  auto second = IdSource::FromKeyFile(path);
+  ASSERT_TRUE(second.ok());
+  EXPECT_TRUE(second->Owns(first->New()));
+  for (const char* torn : {"", "short"}) {
+    ASSERT_TRUE(WriteFileAtomic(path, torn, 0600, Durability::kVolatile).ok());
+    EXPECT_EQ(IdSource::FromKeyFile(path).status().code(), absl::StatusCode::kDataLoss) << torn;
+  }
+  ASSERT_TRUE(RemoveTree(dir).ok());
+}
 
 // What `openssl dgst -sha256 -hmac KEY` says: ids of an older Berth stay its own.
-TEST_F(IdTest, TheChecksumIsHmacWithSha256) {
-  WriteKey(std::string(32, 'k'));
-  const auto source = IdSource::FromKeyFile(Key());
-  ASSERT_TRUE(source.ok()) << source.status();
-  EXPECT_TRUE(source->Owns(std::string(56, '0') + "43c17b6a"));
-  EXPECT_FALSE(source->Owns(std::string(55, '0') + "143c17b6a"));
-}
-
-TEST_F(IdTest, AnIdIsItsSourcesAndNoOthers) {
-  const auto source = IdSource::FromKeyFile(Key());
-  ASSERT_TRUE(source.ok()) << source.status();
-  const std::string id = source->New();
-  EXPECT_TRUE(IsId(id)) << id;
-  EXPECT_NE(id, source->New());
-  EXPECT_TRUE(source->Owns(id));
-  EXPECT_TRUE(IdSource::FromKeyFile(Key())->Owns(id)) << "the key is kept";
-  WriteKey(std::string(32, 'o'));
-  EXPECT_FALSE(IdSource::FromKeyFile(Key())->Owns(id));
-}
-
-TEST_F(IdTest, AKeyOfAnotherLengthIsRefused) {
-  WriteKey("short");
-  EXPECT_EQ(IdSource::FromKeyFile(Key()).status().code(), absl::StatusCode::kDataLoss);
+TEST(IdTest, TheChecksumIsHmacWithSha256) {
+  const IdSource source(std::string(32, 'k'));
+  EXPECT_TRUE(source.Owns(std::string(56, '0') + "43c17b6a"));
+  EXPECT_FALSE(source.Owns(std::string(55, '0') + "143c17b6a"));
 }
 
 }  // namespace
