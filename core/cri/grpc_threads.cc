@@ -1,11 +1,11 @@
 #include "core/cri/grpc_threads.h"
 
 #include <grpc/grpc.h>
+#include <grpc/support/cpu.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 namespace berth {
@@ -44,7 +44,7 @@ struct Callback : grpc_completion_queue_functor {
 }  // namespace
 
 void StartGrpcThreads() {
-  const size_t threads = kThreadsPerProcessor * std::max(1U, std::thread::hardware_concurrency());
+  const size_t threads = kThreadsPerProcessor * std::max(1U, gpr_cpu_num_cores());  // as gRPC counts them
   Gate gate, ended;
   gate.held = threads * kWaitingPerThread;
   ended.held = 1;
