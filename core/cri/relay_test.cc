@@ -7,23 +7,29 @@
 #include <functional>
 #include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/cri/client/cri_client.h"
 #include "core/cri/event_stream.h"
 #include "core/cri/guarded_service.h"
 #include "core/cri/server.h"
+#include "core/cri/stream_call.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 
 namespace berth {
 namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
+constexpr int kListed = 1000;  // more than one message's
 
 void WaitFor(const std::function<bool()>& condition) {
   const int64_t deadline = MonotonicNanos() + 20'000 * kMillisecond;
-  while (!condition() && MonotonicNanos() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  ASSERT_TRUE(condition());
+  bool met = condition();
+  for (; !met && MonotonicNanos() < deadline; met = condition())
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  ASSERT_TRUE(met);
 }
 
 // A daemon's service: tells its name, and stops containers when the test says so.
@@ -66,6 +72,22 @@ class NamedRuntime : public GuardedService<cri::RuntimeService, NamedRuntime> {
           kEventsMethod, context, *r, route_.calls, OpenCalls::Length::kEndless);
     }
     return EventStream::Start(context, &bus, route_.calls, route_.relay);
+  }
+  grpc::ServerWriteReactor<cri::StreamContainersResponse>* StreamContainers(
+      grpc::CallbackServerContext* context, const cri::StreamContainersRequest* request) override {
+    const CallGate::Entry entry = route_.gate->Enter();
+    if (entry.by_successor()) {
+      return route_.relay->Stream<cri::StreamContainersRequest, cri::StreamContainersResponse>(
+          "/runtime.v1.RuntimeService/StreamContainers", context, *request, route_.calls, OpenCalls::Length::kFinite);
+    }
+    std::vector<std::shared_ptr<int>> items;
+    for (int i = 0; i < kListed; ++i) items.push_back(std::make_shared<int>(i));
+    const absl::Status status =
+        request->filter().id().empty() ? absl::OkStatus() : absl::InvalidArgumentError(name_ + " knows no such id");
+    return StreamList<cri::StreamContainersResponse>(
+        context, route_.calls, status, std::move(items), [this](int item, cri::StreamContainersResponse* message) {
+          message->add_containers()->set_id(absl::StrCat(name_, item, std::string(2000, ' ')));
+        });
   }
 
   // The containers that are being stopped; `Stopped` answers for them.
@@ -220,6 +242,33 @@ TEST_F(RelayTest, WhenNobodyComesADrainEndsWhatWaits) {
   old_->server->Drain(MonotonicNanos());
   call.join();
   EXPECT_EQ(answered.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(RelayTest, ListsAreTheSuccessors) {
+  HandOverCalls();
+  absl::Status listed = absl::UnknownError("none");
+  std::vector<std::string> ids;
+  int messages = 0;
+  std::thread list([&] {
+    listed = client_->StreamContainers({}, [&](const cri::StreamContainersResponse& part) {
+      ++messages;
+      for (const auto& container : part.containers()) ids.push_back(container.id());
+    });
+  });
+  WaitFor([&] { return old_->calls.size() == 1; });  // it waits for somebody who answers
+  StartNext();
+  list.join();
+  EXPECT_EQ(listed, absl::OkStatus());
+  EXPECT_GT(messages, 1);
+  ASSERT_EQ(ids.size(), size_t{kListed});
+  for (int i = 0; i < kListed; ++i) EXPECT_TRUE(absl::StartsWith(ids[i], absl::StrCat("next", i, " "))) << ids[i];
+
+  cri::StreamContainersRequest bad;
+  bad.mutable_filter()->set_id("x");
+  const absl::Status refused = client_->StreamContainers(bad, [](const auto&) {});
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(refused.message(), "next knows no such id");
+  WaitFor([&] { return old_->calls.size() == 0 && next_->calls.size() == 0; });
 }
 
 TEST_F(RelayTest, EventsGoOnWithTheSuccessors) {

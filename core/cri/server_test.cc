@@ -80,8 +80,10 @@ class FakeRuntime : public cri::RuntimeService::CallbackService {
 
 void WaitFor(const std::function<bool()>& condition) {
   const int64_t deadline = MonotonicNanos() + 20'000 * kMillisecond;
-  while (!condition() && MonotonicNanos() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  ASSERT_TRUE(condition());
+  bool met = condition();
+  for (; !met && MonotonicNanos() < deadline; met = condition())
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  ASSERT_TRUE(met);
 }
 
 Event ContainerEvent(const std::string& id, size_t padding = 0) {
