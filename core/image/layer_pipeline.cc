@@ -1,12 +1,9 @@
 #include "core/image/layer_pipeline.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/failpoint.h"
 #include "core/base/status.h"
 #include "core/image/byte_pipe.h"
 #include "core/image/inflate.h"
@@ -120,9 +117,6 @@ absl::StatusOr<UnpackResult> PullLayer(const LayerRequest& request, const BlobFe
   pipe.CloseWriter(downloaded);
   unpacker.join();
   RETURN_IF_ERROR(downloaded);
-  RETURN_IF_ERROR(unpacked.status());
-  RETURN_IF_ERROR(Failpoint("image.layer.unpacked"));
-  if (syncfs(request.dir_fd) != 0) return ErrnoStatus("sync the layer's file system");
   return unpacked;
 }
 

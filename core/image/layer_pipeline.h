@@ -1,4 +1,4 @@
-// One layer, from the registry to files on disk: fetch, hash, inflate, hash again, unpack, sync.
+// One layer, from the registry to files on disk: fetch, hash, inflate, hash again, unpack.
 #ifndef BERTH_CORE_IMAGE_LAYER_PIPELINE_H_
 #define BERTH_CORE_IMAGE_LAYER_PIPELINE_H_
 
@@ -33,8 +33,8 @@ struct LayerRequest {
   uint64_t max_bytes = 0;  // inflated
 };
 
-// Blocks; takes one more thread. OK: the tree is complete, is what `blob` and `diff_id` say, and would survive a power
-// cut. A connection that breaks is taken up again where it broke, a few times. `progress` counts bytes as they come.
+// Blocks; takes one more thread. OK: the tree is complete and is what `blob` and `diff_id` say; it is not synced. A
+// connection that breaks is taken up again where it broke, a few times. `progress` counts bytes as they come.
 absl::StatusOr<UnpackResult> PullLayer(const LayerRequest& request, const BlobFetcher& fetch,
                                        std::atomic<uint64_t>* progress);
 

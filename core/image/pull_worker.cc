@@ -16,9 +16,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/clock.h"
+#include "core/base/failpoint.h"
 #include "core/base/status.h"
 #include "core/image/layer_pipeline.h"
 #include "core/image/pull_channel.h"
+#include "core/image/sync_queue.h"
 #include "core/oci/image_spec.h"
 #include "proto/berth/pull/v1/pull.pb.h"
 
@@ -285,31 +287,47 @@ class Session {
       jobs_.pop_front();
       ++running_;
       lock.unlock();
-      absl::Status status = UnpackOne(job);
+      absl::Status status = UnpackOne(&job);
       lock.lock();
-      --running_;
-      if (failure_.ok()) failure_ = status;
-      Signal(done_.get());
+      if (!status.ok()) End(status);
     }
   }
 
-  absl::Status UnpackOne(const Job& job) {
+  // A layer that has been unpacked counts as running until it is on the disk; its thread goes on with the next.
+  absl::Status UnpackOne(Job* job) {
     LayerRequest layer;
-    layer.blob = manifest_.layers[job.index];
-    layer.diff_id = config_.diff_ids[job.index];
-    layer.dir_fd = job.directory.get();
-    layer.whiteouts = job.whiteouts;
+    layer.blob = manifest_.layers[job->index];
+    layer.diff_id = config_.diff_ids[job->index];
+    layer.dir_fd = job->directory.get();
+    layer.whiteouts = job->whiteouts;
     layer.max_bytes = start_.max_layer_bytes();
-    auto result = PullLayer(layer, fetch_, &progress_);
-    if (!result.ok())
-      return Annotate(result.status(), absl::StrCat("layer ", job.index + 1, " of ", manifest_.layers.size(), " (",
-                                                    layer.blob.digest.ToString(), ")"));
+    const std::string what = absl::StrCat("layer ", job->index + 1, " of ", manifest_.layers.size(), " (",
+                                          layer.blob.digest.ToString(), ")");
+    auto unpacked = PullLayer(layer, fetch_, &progress_);
+    if (!unpacked.ok()) return Annotate(unpacked.status(), what);
+    RETURN_IF_ERROR(Failpoint("image.layer.unpacked"));
+    sync_.Add(std::move(job->directory), [this, what, index = job->index, result = *unpacked](absl::Status status) {
+      status = status.ok() ? ReportLayer(index, result) : Annotate(status, what);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      End(status);
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status ReportLayer(uint32_t index, const UnpackResult& result) {
     FromWorker message;
     auto* done = message.mutable_layer_done();
-    done->set_index(job.index);
-    done->set_entries(result->entries);
-    done->set_bytes(result->bytes);
+    done->set_index(index);
+    done->set_entries(result.entries);
+    done->set_bytes(result.bytes);
     return channel_.Send(message);
+  }
+
+  // Of one layer; with mutex_ held.
+  void End(const absl::Status& status) {
+    --running_;
+    if (failure_.ok()) failure_ = status;
+    Signal(done_.get());
   }
 
   UniqueFd control_;
@@ -337,6 +355,7 @@ class Session {
   bool cancelled_ = false;
   absl::Status failure_;
   std::vector<std::thread> threads_;
+  SyncQueue sync_;  // the first to go: what it calls uses all the others
 };
 
 }  // namespace
