@@ -19,6 +19,7 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/cri/client/cri_client.h"
+#include "tools/bench/fresh_disk.h"
 #include "tools/bench/memory.h"
 #include "tools/bench/runtime.h"
 #include "tools/bench/samples.h"
@@ -150,6 +151,8 @@ absl::Status Measure(const Plan& plan) {
   for (const bool other : {false, true}) {
     if (other && !plan.containerd) break;
     options.directory = directory + (other ? "/other" : "/berth");
+    // For the image, its compressed form beside it, and what is not freed yet of the last round's.
+    RETURN_IF_ERROR(MountFreshDisk(options.directory, static_cast<uint64_t>(plan.megabytes) * 6 + 1024));
     auto runtime = other ? StartContainerd(options) : StartBerth(options);
     if (other && absl::IsNotFound(runtime.status())) break;
     RETURN_IF_ERROR(runtime.status());
