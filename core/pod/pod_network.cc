@@ -1,5 +1,8 @@
 #include "core/pod/pod_network.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -35,6 +38,11 @@ PodNetwork DescribeNetwork(const state::v1::Pod& record, const runtime::v1::PodS
   pod.labels.insert(config.labels().begin(), config.labels().end());
   pod.annotations.insert(config.annotations().begin(), config.annotations().end());
   return pod;
+}
+
+bool IsNetworkNamespace(const std::string& path) {
+  struct statfs file_system;
+  return statfs(path.c_str(), &file_system) == 0 && file_system.f_type == NSFS_MAGIC;
 }
 
 Call PodNetworks::Deadline(int64_t at_most_ns) const {

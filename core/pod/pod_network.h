@@ -24,6 +24,9 @@ struct NamedHook {
 // What hooks are told of a pod. The descriptor is left at -1.
 PodNetwork DescribeNetwork(const state::v1::Pod& record, const runtime::v1::PodSandboxConfig& config);
 
+// False for what is not there, and for a pin that nothing is mounted on: hooks can't work with one.
+bool IsNetworkNamespace(const std::string& path);
+
 // Thread-safe: the hooks are.
 class PodNetworks {
  public:

@@ -57,6 +57,13 @@ TEST_F(PodNetworksTest, SetsUpInOrderAndTearsDownInReverse) {
   EXPECT_THAT(log_, ElementsAre("setup 1", "setup 2", "teardown 2 state-2", "teardown 1 state-1"));
 }
 
+TEST(IsNetworkNamespace, AFileThatNothingIsMountedOnIsNone) {
+  EXPECT_TRUE(IsNetworkNamespace("/proc/self/ns/net"));
+  EXPECT_FALSE(IsNetworkNamespace("/proc/self/status"));
+  EXPECT_FALSE(IsNetworkNamespace("/nowhere"));
+  EXPECT_FALSE(IsNetworkNamespace(""));
+}
+
 TEST_F(PodNetworksTest, AFailedSetupSaysWhatThereIsToUndo) {
   two_.setup = absl::InternalError("no bridge");
   Attachments attachments;

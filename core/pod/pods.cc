@@ -1,7 +1,5 @@
 #include "core/pod/pods.h"
 
-#include <unistd.h>
-
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -200,7 +198,8 @@ absl::Status Pods::TearDown(const std::shared_ptr<Pod>& pod) {
   if (!record.network_torn_down()) {
     if (!record.netns_path().empty()) {
       PodNetwork network = DescribeNetwork(record, *view->config);
-      if (access(record.netns_path().c_str(), F_OK) != 0) network.netns_path.clear();  // a reboot took it
+      // A reboot took it, or its pin was being made or removed when the daemon died.
+      if (!IsNetworkNamespace(network.netns_path)) network.netns_path.clear();
       RETURN_IF_ERROR(
           env_.networks->Teardown(std::move(network), {record.networks().begin(), record.networks().end()}));
     }

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/clock.h"
+#include "core/base/failpoint.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
@@ -368,6 +369,7 @@ absl::Status Unpin(const std::string& path, bool directory) {
   if (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != ENOENT && errno != EINVAL) {
     return ErrnoStatus(absl::StrCat("unmount ", path));
   }
+  RETURN_IF_ERROR(Failpoint("pod.pins.unmounted"));
   if ((directory ? rmdir(path.c_str()) : unlink(path.c_str())) != 0 && errno != ENOENT) {
     return ErrnoStatus(absl::StrCat("remove ", path));
   }
