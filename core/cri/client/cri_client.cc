@@ -1,6 +1,7 @@
 #include "core/cri/client/cri_client.h"
 
 #include "absl/time/clock.h"
+#include "core/cri/client/stream_retries.h"
 
 namespace berth {
 
@@ -20,6 +21,7 @@ CriClient::CriClient(const std::string& socket_path) : socket_path_(socket_path)
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   // Two clients of one process are two connections.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  RepeatUnansweredStreams(&arguments);
   auto channel = grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
   RuntimeService_stub_ = cri::RuntimeService::NewStub(channel);
   ImageService_stub_ = cri::ImageService::NewStub(channel);

@@ -75,7 +75,8 @@ class CriClient {
   BERTH_CRI_UNARY(ImageService, ImageFsInfo)
 #undef BERTH_CRI_UNARY
 
-  // The streaming lists: `visit` gets each message; OK at the end of the stream.
+  // The streaming lists: `visit` gets each message; OK at the end of the stream. One that ends with kUnavailable before
+  // its first message is asked for again, up to twice.
 #define BERTH_CRI_STREAM(Service, Rpc)                                                                            \
   absl::Status Rpc(const cri::Rpc##Request& request, const std::function<void(const cri::Rpc##Response&)>& visit, \
                    absl::Duration t = kCriTimeout) {                                                              \

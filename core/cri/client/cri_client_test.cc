@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/cri/client/stream_retries.h"
 
 namespace berth {
 namespace {
@@ -27,8 +32,11 @@ class FakeRuntime : public cri::RuntimeService::Service {
   }
   grpc::Status StreamContainers(grpc::ServerContext*, const cri::StreamContainersRequest*,
                                 grpc::ServerWriter<cri::StreamContainersResponse>* writer) override {
+    if (refusals > 0) return --refusals, grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
     for (int i = 0; i < 3; ++i) writer->Write(cri::StreamContainersResponse());
-    return grpc::Status::OK;
+    if (!breaks) return grpc::Status::OK;
+    breaks = false;
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone");
   }
   grpc::Status GetContainerEvents(grpc::ServerContext* context, const cri::GetEventsRequest*,
                                   grpc::ServerWriter<cri::ContainerEventResponse>* writer) override {
@@ -39,6 +47,11 @@ class FakeRuntime : public cri::RuntimeService::Service {
     while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return grpc::Status::CANCELLED;
   }
+
+ public:
+  // Of StreamContainers: answers without a part, then one that ends early.
+  std::atomic<int> refusals{0};
+  std::atomic<bool> breaks{false};
 };
 
 class CriClientTest : public testing::Test {
@@ -67,6 +80,41 @@ class CriClientTest : public testing::Test {
   FakeRuntime runtime_;
   std::unique_ptr<grpc::Server> server_;
 };
+
+TEST_F(CriClientTest, AStreamIsAskedForAgainUntilItsFirstPart) {
+  Serve();
+  CriClient client(socket_);
+  int parts = 0;
+  const auto count = [&](const cri::StreamContainersResponse&) { ++parts; };
+  runtime_.refusals = 2;
+  EXPECT_EQ(client.StreamContainers({}, count), absl::OkStatus());
+  EXPECT_EQ(parts, 3);
+  runtime_.breaks = true;
+  EXPECT_EQ(client.StreamContainers({}, count), absl::UnavailableError("gone")) << "its parts would come twice";
+  EXPECT_EQ(parts, 6);
+  runtime_.refusals = 100;
+  EXPECT_EQ(client.StreamContainers({}, count), absl::UnavailableError("not yet"));
+  EXPECT_EQ(runtime_.refusals, 97);
+}
+
+TEST(StreamRetries, HoldForEveryStreamAndForNothingElse) {
+  grpc::ChannelArguments arguments;
+  RepeatUnansweredStreams(&arguments);
+  std::string config;
+  const grpc_channel_args args = arguments.c_channel_args();
+  for (size_t i = 0; i < args.num_args; ++i) {
+    if (std::string(args.args[i].key) == GRPC_ARG_SERVICE_CONFIG) config = args.args[i].value.string;
+  }
+  const auto* file = cri::VersionRequest::descriptor()->file();
+  for (int s = 0; s < file->service_count(); ++s) {
+    for (int m = 0; m < file->service(s)->method_count(); ++m) {
+      const auto* method = file->service(s)->method(m);
+      const std::string name =
+          absl::StrCat("{\"service\": \"", method->service()->full_name(), "\", \"method\": \"", method->name(), "\"}");
+      EXPECT_EQ(absl::StrContains(config, name), method->server_streaming()) << name;
+    }
+  }
+}
 
 TEST_F(CriClientTest, AnswersAndErrorsAreTheServers) {
   Serve();
