@@ -8,6 +8,7 @@
 
 #include "core/base/status.h"
 
+// failpoint of this file: image.layer.unpacked
 namespace berth {
 namespace {
 
