@@ -247,7 +247,9 @@ class ServicesTest : public testing::Test {
   std::unique_ptr<PodEvents> events_;
   std::unique_ptr<Pods> pods_;
   std::unique_ptr<Containers> containers_;
-  RequestBudget budget_{8, 1 << 20};
+  // More than a client that asks one thing after the other can have in its way: a request is returned after its answer.
+  static constexpr int kBudget = 200, kBudgetBytes = 8 << 20;
+  RequestBudget budget_{kBudget, kBudgetBytes};
   CallGate gate_;
   Relay relay_{"/nowhere"};
   std::unique_ptr<ThreadPool> pool_, exec_pool_, image_pool_;
@@ -383,13 +385,13 @@ TEST_F(ServicesTest, EmptyRequestsAreRefusedNotFatal) {
 
 // The executor of these tests cannot update anything.
 TEST_F(ServicesTest, RequestsBeyondTheBudgetAreRefusedAndLaterOnesServed) {
-  for (int i = 0; i < 8; ++i) ASSERT_TRUE(budget_.Take(1));
+  for (int i = 0; i < kBudget; ++i) ASSERT_TRUE(budget_.Take(1));
   const auto refused = client_->Version({});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(refused.status().message().find("too many calls are open"), std::string::npos) << refused.status();
   cri::ImageStatusRequest large;
-  large.mutable_image()->set_image(std::string(1 << 20, 'x'));
-  for (int i = 0; i < 7; ++i) budget_.Return(1);
+  large.mutable_image()->set_image(std::string(kBudgetBytes, 'x'));
+  for (int i = 1; i < kBudget; ++i) budget_.Return(1);
   EXPECT_EQ(client_->ImageStatus(large).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(client_->Version({}).ok());
   budget_.Return(1);
