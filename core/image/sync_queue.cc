@@ -1,9 +1,7 @@
 #include "core/image/sync_queue.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <map>
 #include <utility>
 
 #include "core/base/status.h"
@@ -40,19 +38,12 @@ void SyncQueue::Run() {
   for (;;) {
     wake_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
     if (closing_) return;
-    const std::vector<Tree> trees = std::exchange(waiting_, {});
+    const Tree tree = std::move(waiting_.front());
+    waiting_.pop_front();
     lock.unlock();
-    std::map<dev_t, absl::Status> synced;
-    for (const Tree& tree : trees) {
-      struct stat st;
-      if (fstat(tree.directory.get(), &st) != 0) {
-        tree.done(ErrnoStatus("stat the layer's directory"));
-        continue;
-      }
-      const auto [found, first] = synced.try_emplace(st.st_dev);
-      if (first) found->second = SyncFileSystemOf(tree.directory.get());
-      tree.done(found->second);
-    }
+    // By its own descriptor, also when the sync before has written all it has: the kernel tells a descriptor of the
+    // writes that failed since it was opened, and another tree's may be younger.
+    tree.done(SyncFileSystemOf(tree.directory.get()));
     lock.lock();
   }
 }

@@ -3,25 +3,26 @@
 #define BERTH_CORE_IMAGE_SYNC_QUEUE_H_
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "core/base/unique_fd.h"
 
 namespace berth {
 
-// One thread; one syncfs(2) for all trees of a file system that came while the last one ran. Any thread may call Add.
+// One thread, which syncs one tree's file system after the other: the first sync writes what all that wait have, and
+// leaves little to the next. Any thread may call Add.
 class SyncQueue {
  public:
-  // OK: all that had been written below the tree's directory when it was added would survive a power cut. Called on the
-  // queue's thread, in no order.
+  // OK: all that had been written below the tree's directory when it was added would survive a power cut, and no write
+  // has failed since the directory was opened. Called on the queue's thread, in the order of Add.
   using Done = std::function<void(const absl::Status&)>;
 
   SyncQueue() = default;
-  // Waits for a sync that runs; what it has not begun with is dropped, and its Done never called.
+  // Waits for the sync that runs; trees it has not come to are dropped, and their Done is never called.
   ~SyncQueue();
   SyncQueue(const SyncQueue&) = delete;
   SyncQueue& operator=(const SyncQueue&) = delete;
@@ -37,7 +38,7 @@ class SyncQueue {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Tree> waiting_;
+  std::deque<Tree> waiting_;
   bool closing_ = false;
   std::thread thread_;  // from the first tree on
 };
