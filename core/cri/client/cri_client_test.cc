@@ -32,7 +32,10 @@ class FakeRuntime : public cri::RuntimeService::Service {
   }
   grpc::Status StreamContainers(grpc::ServerContext*, const cri::StreamContainersRequest*,
                                 grpc::ServerWriter<cri::StreamContainersResponse>* writer) override {
-    if (refusals > 0) return --refusals, grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+    if (refusals > 0) {
+      --refusals;
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+    }
     for (int i = 0; i < 3; ++i) writer->Write(cri::StreamContainersResponse());
     if (!breaks) return grpc::Status::OK;
     breaks = false;
