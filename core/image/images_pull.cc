@@ -143,11 +143,9 @@ absl::StatusOr<std::string> Images::State::RunPull(const ImageReference& referen
   call.deadline_ns = MonotonicNanos() + options.timeout_ns;
   const int64_t began = MonotonicNanos();
   absl::StatusOr<std::string> id = PullForEach(reference, request, call);
-  if (!id.ok()) {
-    // Layers that were committed before another one failed.
-    FreeLayers(Call());
-    return PullError(id.status(), reference.Normalised());
-  }
+  // Layers that were committed before another one failed, or whose image went before the pull let go of them.
+  FreeLayers(Call());
+  if (!id.ok()) return PullError(id.status(), reference.Normalised());
   LogInfo("image pulled",
           {{"image", reference.Normalised()}, {"id", *id}, {"milliseconds", (MonotonicNanos() - began) / 1'000'000}});
   return id;
@@ -183,7 +181,9 @@ absl::StatusOr<std::string> Images::State::PullForEach(const ImageReference& ref
     pulled.push_back(std::move(result));
   }
   if (pulled.empty()) return absl::InvalidArgumentError("the request names no snapshotter");
-  return Record(reference, pulled);
+  ASSIGN_OR_RETURN(std::string id, Record(reference, pulled));
+  RETURN_IF_ERROR(Failpoint("image.pull.recorded"));
+  return id;
 }
 
 absl::StatusOr<std::string> Images::State::Record(const ImageReference& reference,

@@ -543,6 +543,19 @@ TEST_F(ImagesTest, EmbeddedManifestsWithoutADigest) {
   EXPECT_EQ(images_->Status("app")->repo_digests[0], "docker.io/library/app@" + digest);
 }
 
+// Everybody sees the image before its pull has let go of the layers.
+TEST_F(ImagesTest, AnImageRemovedBeforeItsPullHasEndedLeavesNothing) {
+  content_.AddImage(kApp, {Tar("a"), Tar("b")});
+  ASSERT_TRUE(SetFailpoints("image.pull.recorded=sleep(300)").ok());
+  std::thread pulling([this] { EXPECT_TRUE(Pull("app").ok()); });
+  while (images_->Status("app") == nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(images_->Remove(Call(), "app").ok());
+  pulling.join();
+  ASSERT_TRUE(SetFailpoints("").ok());
+  EXPECT_EQ(images_->List().size(), 0u);
+  ExpectClean(0);
+}
+
 TEST_F(ImagesTest, ManyPullsRemovalsAndPinsAtOnce) {
   for (int i = 0; i < 4; ++i)
     content_.AddImage(absl::StrCat("docker.io/library/i", i, ":latest"), {Tar("base"), Tar(absl::StrCat("l", i))});
