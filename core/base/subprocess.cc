@@ -95,6 +95,8 @@ class Pump {
   enum class End { kExited, kDeadline, kCancelled };
 
   End Run(CommandResult& result) {
+    if (in_) Feed();
+    if (command_.meanwhile) command_.meanwhile();
     int64_t deadline = command_.deadline_ns;
     bool exited = false;
     while (!exited || out_ || err_) {

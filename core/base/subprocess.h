@@ -3,6 +3,7 @@
 #define BERTH_CORE_BASE_SUBPROCESS_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <utility>
@@ -23,6 +24,7 @@ struct Command {
   std::string directory;                                      // working directory; "": ours
   int64_t deadline_ns = std::numeric_limits<int64_t>::max();  // CLOCK_MONOTONIC
   int cancel_fd = -1;                                         // readable: as if the deadline had passed. Borrowed.
+  std::function<void()> meanwhile;  // called once, when the command has started and has its first input; {}: nothing
   uint64_t output_limit = 1 << 20;  // of each of stdout and stderr; what is beyond is read and dropped
 };
 

@@ -1,8 +1,11 @@
 #include "core/base/subprocess.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -28,6 +31,25 @@ TEST(SubprocessTest, GivesInputAndTakesBothOutputs) {
   EXPECT_EQ(result->out, "hello");
   EXPECT_EQ(result->err, "oops\n");
   EXPECT_EQ(WEXITSTATUS(result->wait_status), 3);
+}
+
+TEST(SubprocessTest, LetsTheCallerWorkMeanwhile) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]), write_end(ends[1]);
+  Command command = Shell("cat >&3; echo done");
+  command.input = "hello";
+  command.descriptors = {{write_end.get(), 3}};
+  std::string heard;
+  command.meanwhile = [&] {
+    pollfd ready{read_end.get(), POLLIN, 0};
+    char buffer[16];
+    if (poll(&ready, 1, 60'000) == 1) heard.assign(buffer, read(read_end.get(), buffer, sizeof(buffer)));
+  };
+  const auto result = RunCommand(command);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(heard, "hello");
+  EXPECT_EQ(result->out, "done\n");
 }
 
 TEST(SubprocessTest, NamesAProgramThatIsMissing) {

@@ -168,11 +168,14 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   state::v1::Pod record = pod->view()->record;
   RETURN_IF_ERROR(Save(pod, record, Durability::kVolatile));  // the intent: everything below is named by its id
   const runtime::v1::PodSandboxConfig& config = *pod->view()->config;
-  RETURN_IF_ERROR(Launch(pod, &record));
+  absl::Status group;
+  RETURN_IF_ERROR(Launch(pod, &record, [this, &group, path = SandboxCgroup(record)] {
+    group = env_.cgroups->Make(path);  // failpoint: cgroup.make
+  }));
+  RETURN_IF_ERROR(group);
   RETURN_IF_ERROR(WritePodFiles(PodPaths(env_.config->state, record.id()), config));
   RETURN_IF_ERROR(Failpoint("pod.log_directory.make"));
   if (!config.log_directory().empty()) RETURN_IF_ERROR(MakeDirs(config.log_directory(), 0755));
-  RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(record)));  // failpoint: cgroup.make
   if (record.init_pid() > 0) {
     // Containers see its cgroup in /proc/1/cgroup: it shall be the pod's, not the daemon's.
     RETURN_IF_ERROR(env_.cgroups->Join(SandboxCgroup(record), record.init_pid()));  // failpoint: cgroup.join

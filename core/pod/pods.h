@@ -152,7 +152,8 @@ class Pods : public SupervisorService {
                              const std::optional<runtime::v1::LinuxContainerResources>& overhead,
                              const std::optional<runtime::v1::LinuxContainerResources>& resources);
   // pod_supervisor.cc
-  absl::Status Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record);
+  // `meanwhile` as of Supervisor::Launch.
+  absl::Status Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* record, const std::function<void()>& meanwhile);
   absl::Status EndSupervisor(const std::shared_ptr<Pod>& pod);
   // Looks for the supervisor of a pod whose queue is held, which is released once it is known what there is. True when
   // something has been asked.

@@ -396,7 +396,8 @@ std::string Supervisor::pid_ns_path() const {
 
 absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* loop, const std::string& program,
                                                                const PodSpec& spec, SupervisorEvents* events,
-                                                               const Call& call) {
+                                                               const Call& call,
+                                                               const std::function<void()>& meanwhile) {
   const std::string what = absl::StrCat("start the supervisor of pod ", spec.id);
   pid_t peer;
   if (OpenSocket(spec.directory, &peer).ok()) {
@@ -407,6 +408,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* l
   command.input = wire::Encode(ToWire(spec, program));
   command.deadline_ns = call.deadline_ns;
   command.cancel_fd = call.cancel_fd;
+  command.meanwhile = meanwhile;
   absl::StatusOr<CommandResult> result = RunCommand(command);
   if (result.ok() && result->wait_status != 0) return Annotate(LaunchError(*result), what);
   absl::Status status = result.status();

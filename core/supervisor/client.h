@@ -170,10 +170,12 @@ struct FoundSupervisor {
 class Supervisor {
  public:
   // Starts `program` (see embedded.h) and returns when the pod's namespaces, pins and socket are there. On an error
-  // nothing is left. kAlreadyExists when a supervisor of this directory lives: Connect to it.
+  // nothing is left. kAlreadyExists when a supervisor of this directory lives: Connect to it. `meanwhile`, if any, is
+  // called on this thread while the program sets the pod up, unless it could not be started.
   static absl::StatusOr<std::unique_ptr<Supervisor>> Launch(SupervisorLoop* loop, const std::string& program,
                                                             const PodSpec& spec, SupervisorEvents* events,
-                                                            const Call& call);
+                                                            const Call& call,
+                                                            const std::function<void()>& meanwhile = nullptr);
 
   // Finds the supervisor of `directory` again. kNotFound: none is there (or it died). Unacknowledged exits follow as
   // events.
