@@ -1,6 +1,8 @@
 """A program that is built the same way whatever the rest is built with: optimised, stripped, and never under a sanitizer,
 which cannot be linked statically. For what is carried in the binary, and for what tests run inside of containers."""
 
+load("@rules_cc//cc:defs.bzl", "cc_binary")
+
 def _release_impl(_settings, _attr):
     return {
         "//command_line_option:compilation_mode": "opt",
@@ -41,3 +43,30 @@ release_program = rule(
     },
     executable = True,
 )
+
+def bare_program(name, srcs, deps):
+    """A release_program of a few kilobytes without any library, see //core/base:bare_call."""
+    cc_binary(
+        name = name + "_unstripped",
+        srcs = srcs,
+        copts = [
+            "-std=c++20",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-Os",
+            "-ffreestanding",
+            "-fno-asynchronous-unwind-tables",
+            "-fno-exceptions",
+            "-fno-pic",
+            "-fno-rtti",
+            "-fno-stack-protector",
+            "-fno-tree-loop-distribute-patterns",  # no calls of memcpy for loops
+            "-U_FORTIFY_SOURCE",
+        ],
+        features = ["-pic", "-supports_pic"],
+        linkopts = ["-static", "-no-pie", "-nostdlib", "-nostartfiles", "-Wl,--build-id=none", "-Wl,--gc-sections"],
+        tags = ["manual"],  # only as release_program builds it
+        deps = deps,
+    )
+    release_program(name = name, program = ":" + name + "_unstripped")

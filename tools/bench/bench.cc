@@ -14,6 +14,7 @@
 #include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/cri/client/cri_client.h"
+#include "tools/bench/fresh_disk.h"
 #include "tools/bench/memory.h"
 #include "tools/bench/runtime.h"
 #include "tools/bench/samples.h"
@@ -33,6 +34,7 @@ struct Plan {
 
 constexpr double kMs = 1e6, kMiB = 1 << 20;
 constexpr int kParallel = 4;
+constexpr uint64_t kDiskMegabytes = 2048;
 
 // One call as it was timed.
 struct Span {
@@ -286,6 +288,7 @@ absl::Status Measure(const Plan& plan) {
   for (const bool other : {false, true}) {
     if (other && !plan.containerd) break;
     options.directory = TheWorld().directory + (other ? "/other" : "/berth");
+    RETURN_IF_ERROR(MountFreshDisk(options.directory, kDiskMegabytes));
     auto runtime = other ? StartContainerd(options) : StartBerth(options);
     if (other && absl::IsNotFound(runtime.status())) {
       std::fprintf(stderr, "%s\n", std::string(runtime.status().message()).c_str());

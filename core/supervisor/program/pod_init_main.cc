@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/bare_call.h"
+
+namespace berth {
 namespace {
 
 constexpr long kSigKill = 9, kSigChld = 17;
@@ -19,43 +22,17 @@ constexpr long kSigBlock = 0, kWnohang = 1;
 
 #if defined(__x86_64__)
 constexpr uint32_t kArch = AUDIT_ARCH_X86_64;
-long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
-  long result;
-  register long r10 asm("r10") = d;
-  register long r8 asm("r8") = e;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-               : "rcx", "r11", "memory");
-  return result;
-}
-asm(".globl _start\n_start: xor %ebp,%ebp\n and $-16,%rsp\n call PodInit\n");
 #elif defined(__aarch64__)
 constexpr uint32_t kArch = AUDIT_ARCH_AARCH64;
-long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
-  register long x8 asm("x8") = number;
-  register long x0 asm("x0") = a;
-  register long x1 asm("x1") = b;
-  register long x2 asm("x2") = c;
-  register long x3 asm("x3") = d;
-  register long x4 asm("x4") = e;
-  asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
-  return x0;
-}
-asm(".globl _start\n_start: mov x29,#0\n bl PodInit\n");
-#else
-#error "teach this file the system calls of this architecture"
 #endif
 
 [[noreturn]] void Exit(long code) {
-  for (;;) Call(__NR_exit_group, code);
+  for (;;) BareCall(__NR_exit_group, code);
 }
 
 void Must(long result, long step) {
   if (result < 0) Exit(step);
 }
-
-long Address(const void* object) { return reinterpret_cast<long>(object); }
 
 // Waiting for children, closing the readiness pipe and ending: nothing else. Anything else kills.
 long Filter() {
@@ -72,31 +49,35 @@ long Filter() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog all = {sizeof(program) / sizeof(program[0]), const_cast<sock_filter*>(program)};
-  return Call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, Address(&all));
+  return BareCall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, BareAddress(&all));
 }
 
 void DropCapabilities() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   const __user_cap_data_struct none[2] = {};
-  Must(Call(__NR_capset, Address(&header), Address(none)), 12);
+  Must(BareCall(__NR_capset, BareAddress(&header), BareAddress(none)), 12);
 }
 
 }  // namespace
 
 extern "C" [[noreturn]] void PodInit() {
   // When the supervisor dies nobody is left who could report exits: the pod ends with it.
-  Must(Call(__NR_prctl, PR_SET_PDEATHSIG, kSigKill), 10);
-  Must(Call(__NR_prctl, PR_SET_DUMPABLE, 0), 11);
-  Must(Call(__NR_prctl, PR_SET_NAME, Address("berth-init")), 16);
+  Must(BareCall(__NR_prctl, PR_SET_PDEATHSIG, kSigKill), 10);
+  Must(BareCall(__NR_prctl, PR_SET_DUMPABLE, 0), 11);
+  Must(BareCall(__NR_prctl, PR_SET_NAME, BareAddress("berth-init")), 16);
   DropCapabilities();
-  Must(Call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1), 13);
+  Must(BareCall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1), 13);
   const uint64_t child_signal = 1ULL << (kSigChld - 1);
-  Must(Call(__NR_rt_sigprocmask, kSigBlock, Address(&child_signal), 0, sizeof(child_signal)), 14);
+  Must(BareCall(__NR_rt_sigprocmask, kSigBlock, BareAddress(&child_signal), 0, sizeof(child_signal)), 14);
   Must(Filter(), 15);
-  Call(__NR_close, 0);  // the supervisor reads the end of file, and then this process's status
+  BareCall(__NR_close, 0);  // the supervisor reads the end of file, and then this process's status
   for (;;) {
-    while (Call(__NR_wait4, -1, 0, kWnohang, 0) > 0) {
+    while (BareCall(__NR_wait4, -1, 0, kWnohang, 0) > 0) {
     }
-    Call(__NR_rt_sigtimedwait, Address(&child_signal), 0, 0, sizeof(child_signal));
+    BareCall(__NR_rt_sigtimedwait, BareAddress(&child_signal), 0, 0, sizeof(child_signal));
   }
 }
+
+BERTH_BARE_ENTRY(PodInit);
+
+}  // namespace berth
