@@ -168,14 +168,9 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   state::v1::Pod record = pod->view()->record;
   RETURN_IF_ERROR(Save(pod, record, Durability::kVolatile));  // the intent: everything below is named by its id
   const runtime::v1::PodSandboxConfig& config = *pod->view()->config;
-  absl::Status group;
-  RETURN_IF_ERROR(Launch(pod, &record, [this, &group, path = SandboxCgroup(record)] {
-    group = env_.cgroups->Make(path);  // failpoint: cgroup.make
-  }));
-  RETURN_IF_ERROR(group);
-  RETURN_IF_ERROR(WritePodFiles(PodPaths(env_.config->state, record.id()), config));
-  RETURN_IF_ERROR(Failpoint("pod.log_directory.make"));
-  if (!config.log_directory().empty()) RETURN_IF_ERROR(MakeDirs(config.log_directory(), 0755));
+  absl::Status beside;
+  RETURN_IF_ERROR(Launch(pod, &record, [this, &beside, &pod] { beside = MakeBesideSupervisor(*pod->view()); }));
+  RETURN_IF_ERROR(beside);
   if (record.init_pid() > 0) {
     // Containers see its cgroup in /proc/1/cgroup: it shall be the pod's, not the daemon's.
     RETURN_IF_ERROR(env_.cgroups->Join(SandboxCgroup(record), record.init_pid()));  // failpoint: cgroup.join
@@ -192,6 +187,16 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
   }
   record.set_state(state::v1::Pod::READY);
   return Save(pod, record, Durability::kVolatile);
+}
+
+absl::Status Pods::MakeBesideSupervisor(const PodView& view) const {
+  RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(view.record)));  // failpoint: cgroup.make
+  const PodPaths paths(env_.config->state, view.record.id());
+  RETURN_IF_ERROR(Failpoint("pod.directory.make"));
+  RETURN_IF_ERROR(MakeDirs(paths.directory, 0700));
+  RETURN_IF_ERROR(WritePodFiles(paths, *view.config));
+  RETURN_IF_ERROR(Failpoint("pod.log_directory.make"));
+  return view.config->log_directory().empty() ? absl::OkStatus() : MakeDirs(view.config->log_directory(), 0755);
 }
 
 absl::Status Pods::TearDown(const std::shared_ptr<Pod>& pod) {

@@ -133,6 +133,8 @@ class Pods : public SupervisorService {
   absl::StatusOr<std::string> SelinuxLevelOf(const std::string& id, const runtime::v1::PodSandboxConfig& config) const;
   void RunOnQueue(const std::shared_ptr<Pod>& pod);
   absl::Status Make(const std::shared_ptr<Pod>& pod);
+  // What needs no supervisor, while that starts: cgroups, files, the directory of logs.
+  absl::Status MakeBesideSupervisor(const PodView& view) const;
   // Undoes everything a pod has outside the database but its directory and cgroup. Idempotent. On the queue.
   absl::Status TearDown(const std::shared_ptr<Pod>& pod);
   // Removes those, and the rows. On the queue, after TearDown.
