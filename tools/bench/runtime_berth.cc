@@ -36,6 +36,7 @@ absl::StatusOr<std::unique_ptr<Runtime>> StartBerth(const RuntimeOptions& option
                                                       {options.executor, "/usr/lib/cni/bridge"}));
   PlaceOptions place_options;
   place_options.log_level = "info";
+  place_options.state = options.directory + "/state";
   place_options.network_registries = true;
   place_options.crun = stand_ins.directory() + options.executor.substr(options.executor.rfind('/'));
   place_options.cni_bin_dir = stand_ins.directory();
