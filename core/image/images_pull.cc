@@ -84,15 +84,13 @@ absl::StatusOr<std::string> Images::Pull(const Call& call, const ImagePullReques
     if (state->closing) return absl::UnavailableError("the daemon is shutting down");
     std::shared_ptr<State::Flight>& slot = state->flights[key];
     if (slot == nullptr) {
-      slot = std::make_shared<State::Flight>();
-      state->pulls.Add([state, key, reference, request, mine = slot] {
-        auto result = state->RunPull(reference, request, mine->cancel.get());
+      slot = std::make_shared<State::Flight>(key);
+      state->pulls.Add([state, reference, request, mine = slot] {
+        auto result = state->RunPull(reference, request, *mine);
         const std::lock_guard<std::mutex> lock(state->mutex);
         mine->result = std::move(result);
         mine->finished = true;
-        // After a cancellation the place may be another's.
-        if (auto it = state->flights.find(key); it != state->flights.end() && it->second == mine)
-          state->flights.erase(it);
+        state->CloseFlight(*mine);
         SignalEvent(mine->done.get());
       });
     }
@@ -122,8 +120,7 @@ absl::StatusOr<std::string> Images::Pull(const Call& call, const ImagePullReques
     last = --flight->waiters == 0 && !flight->finished;
     if (last) {
       SignalEvent(flight->cancel.get());
-      if (auto it = state->flights.find(key); it != state->flights.end() && it->second == flight)
-        state->flights.erase(it);
+      state->CloseFlight(*flight);
     }
     if (gave_up.ok()) return flight->result;
   }
@@ -136,13 +133,18 @@ absl::StatusOr<std::string> Images::Pull(const Call& call, const ImagePullReques
   return PullError(gave_up, reference.Normalised());
 }
 
+void Images::State::CloseFlight(const Flight& flight) {
+  // The place may be another's by now.
+  if (const auto it = flights.find(flight.key); it != flights.end() && it->second.get() == &flight) flights.erase(it);
+}
+
 absl::StatusOr<std::string> Images::State::RunPull(const ImageReference& reference, const ImagePullRequest& request,
-                                                   int cancel_fd) {
+                                                   const Flight& flight) {
   Call call;
-  call.cancel_fd = cancel_fd;
+  call.cancel_fd = flight.cancel.get();
   call.deadline_ns = MonotonicNanos() + options.timeout_ns;
   const int64_t began = MonotonicNanos();
-  absl::StatusOr<std::string> id = PullForEach(reference, request, call);
+  absl::StatusOr<std::string> id = PullForEach(reference, request, flight, call);
   // Layers that were committed before another one failed, or whose image went before the pull let go of them.
   FreeLayers(Call());
   if (!id.ok()) return PullError(id.status(), reference.Normalised());
@@ -153,7 +155,7 @@ absl::StatusOr<std::string> Images::State::RunPull(const ImageReference& referen
 
 // One snapshotter after the other: each prepares its layers in its own way. All are recorded together, or none.
 absl::StatusOr<std::string> Images::State::PullForEach(const ImageReference& reference, const ImagePullRequest& request,
-                                                       const Call& call) {
+                                                       const Flight& flight, const Call& call) {
   std::vector<std::unique_ptr<PullOperation>> operations;  // they hold the layers until these are recorded
   std::vector<PullOperation::Result> pulled;
   ImageReference wanted = reference;
@@ -181,13 +183,14 @@ absl::StatusOr<std::string> Images::State::PullForEach(const ImageReference& ref
     pulled.push_back(std::move(result));
   }
   if (pulled.empty()) return absl::InvalidArgumentError("the request names no snapshotter");
-  ASSIGN_OR_RETURN(std::string id, Record(reference, pulled));
+  ASSIGN_OR_RETURN(std::string id, Record(reference, pulled, flight));
   RETURN_IF_ERROR(Failpoint("image.pull.recorded"));
   return id;
 }
 
 absl::StatusOr<std::string> Images::State::Record(const ImageReference& reference,
-                                                  const std::vector<PullOperation::Result>& pulled) {
+                                                  const std::vector<PullOperation::Result>& pulled,
+                                                  const Flight& flight) {
   state::v1::Image row = pulled.front().image;
   ImageReference digested = reference;
   digested.digest = pulled.front().target_digest;
@@ -236,6 +239,7 @@ absl::StatusOr<std::string> Images::State::Record(const ImageReference& referenc
     const std::lock_guard<std::mutex> lock(mutex);
     for (const auto& loser : losers) table.Put(loser);
     table.Put(row);
+    CloseFlight(flight);  // who asks from now on finds the image, or it is gone again and has to be pulled anew
   }
   Publish(EventType::kCreated, row.id());
   return row.id();

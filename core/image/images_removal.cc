@@ -96,13 +96,15 @@ absl::StatusOr<std::vector<state::v1::Layer>> Images::State::DropUnpinned(const 
   change.Delete(Table::kImages, row.id());
   absl::Status committed = Failpoint("image.remove.record");
   if (committed.ok()) committed = options.store->Commit(change, Durability::kDurable);
-  if (committed.ok()) return free;
-  Restore(free);
+  if (committed.ok()) {
+    ForgetLayers(free);
+    return free;
+  }
+  RestoreLayers(free);
   for (const std::string& name : snapshotters) layers.at(name).AddImage(ChainIdsOf(row));
   return committed;
 }
 
-// Of all snapshotters.
 std::vector<state::v1::Layer> Images::State::TakeFree() {
   std::vector<state::v1::Layer> free;
   for (auto& [name, table_of] : layers) {
@@ -112,8 +114,12 @@ std::vector<state::v1::Layer> Images::State::TakeFree() {
   return free;
 }
 
-void Images::State::Restore(const std::vector<state::v1::Layer>& free) {
-  for (const auto& layer : free) layers.at(layer.snapshotter()).Restore({layer});
+void Images::State::ForgetLayers(const std::vector<state::v1::Layer>& free) {
+  for (const auto& layer : free) layers.at(layer.snapshotter()).Forget(layer.chain_id());
+}
+
+void Images::State::RestoreLayers(const std::vector<state::v1::Layer>& free) {
+  for (const auto& layer : free) layers.at(layer.snapshotter()).Restore(layer.chain_id());
 }
 
 // The layers' rows go, and an intent for each tree stays until that is gone, too.
@@ -166,9 +172,10 @@ void Images::State::FreeLayers(const Call& call) {
     if (free.empty()) return;
     if (absl::Status status = options.store->Commit(RemovalOf(free), Durability::kDurable); !status.ok()) {
       LogWarn("remove unused layers", {{"error", status.ToString()}});
-      Restore(free);
+      RestoreLayers(free);
       return;
     }
+    ForgetLayers(free);
   }
   RemoveSnapshots(call, free);
 }

@@ -51,24 +51,32 @@ struct Images::State {
 
   // Calls of Pull that share one operation.
   struct Flight {
+    explicit Flight(std::string k) : key(std::move(k)) {}
+    const std::string key;  // in `flights`. Holds secrets: never logged.
     UniqueFd done{eventfd(0, EFD_CLOEXEC)}, cancel{eventfd(0, EFD_CLOEXEC)};
     int waiters = 0;  // guarded by mutex, like the rest
     bool finished = false;
     absl::StatusOr<std::string> result = absl::UnknownError("unfinished");
   };
 
-  absl::StatusOr<std::string> RunPull(const ImageReference& reference, const ImagePullRequest& request, int cancel_fd);
+  absl::StatusOr<std::string> RunPull(const ImageReference& reference, const ImagePullRequest& request,
+                                      const Flight& flight);
   absl::StatusOr<std::string> PullForEach(const ImageReference& reference, const ImagePullRequest& request,
-                                          const Call& call);
-  absl::StatusOr<std::string> Record(const ImageReference& reference, const std::vector<PullOperation::Result>& pulled);
+                                          const Flight& flight, const Call& call);
+  absl::StatusOr<std::string> Record(const ImageReference& reference, const std::vector<PullOperation::Result>& pulled,
+                                     const Flight& flight);
+  // Under `mutex`: no call joins it any more.
+  void CloseFlight(const Flight& flight);
   // Of those that are configured now.
   std::vector<std::string> KnownSnapshottersOf(const state::v1::Image& row) const;
   absl::Status Forget(const Call& call, const std::string& id);
   absl::Status HidePinned(state::v1::Image row);
   absl::StatusOr<std::vector<state::v1::Layer>> DropUnpinned(const state::v1::Image& row);
   Transaction RemovalOf(const std::vector<state::v1::Layer>& free) const;
+  // As of LayerTable, over all snapshotters.
   std::vector<state::v1::Layer> TakeFree();
-  void Restore(const std::vector<state::v1::Layer>& free);
+  void ForgetLayers(const std::vector<state::v1::Layer>& free);
+  void RestoreLayers(const std::vector<state::v1::Layer>& free);
   void RemoveSnapshots(const Call& call, const std::vector<state::v1::Layer>& layers);
   void FreeLayers(const Call& call);
   absl::Status DropMissing(const std::string& snapshotter, const std::set<std::string>& existing);

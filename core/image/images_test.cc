@@ -556,6 +556,20 @@ TEST_F(ImagesTest, AnImageRemovedBeforeItsPullHasEndedLeavesNothing) {
   ExpectClean(0);
 }
 
+TEST_F(ImagesTest, APullAfterTheRemovalIsNoPartOfTheOneBefore) {
+  content_.AddImage(kApp, {Tar("a"), Tar("b")});
+  ASSERT_TRUE(SetFailpoints("image.pull.recorded=1*sleep(300)").ok());
+  std::thread pulling([this] { EXPECT_TRUE(Pull("app").ok()); });
+  while (images_->Status("app") == nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(images_->Remove(Call(), "app").ok());
+  EXPECT_TRUE(Pull("app").ok());
+  EXPECT_NE(images_->Status("app"), nullptr);
+  pulling.join();
+  ASSERT_TRUE(SetFailpoints("").ok());
+  EXPECT_NE(images_->Status("app"), nullptr);
+  ExpectClean(2);
+}
+
 TEST_F(ImagesTest, ManyPullsRemovalsAndPinsAtOnce) {
   for (int i = 0; i < 4; ++i)
     content_.AddImage(absl::StrCat("docker.io/library/i", i, ":latest"), {Tar("base"), Tar(absl::StrCat("l", i))});

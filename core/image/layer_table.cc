@@ -76,13 +76,11 @@ void LayerTable::RemoveImage(const std::vector<std::string>& chain_ids) {
 std::vector<state::v1::Layer> LayerTable::TakeFree() {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::map<std::string, state::v1::Layer> free;
-  for (auto it = layers_.begin(); it != layers_.end();) {
-    if (it->second.committed && it->second.images == 0 && it->second.leases == 0) {
-      free.emplace(it->first, std::move(it->second.row));
-      it = layers_.erase(it);
-    } else {
-      ++it;
-    }
+  for (auto& [chain_id, layer] : layers_) {
+    if (!layer.committed || layer.images != 0 || layer.leases != 0) continue;
+    free.emplace(chain_id, layer.row);
+    layer.committed = false;
+    layer.going = true;
   }
   // Depth first: a layer goes after all that have it as parent.
   const auto depth = [&free](const std::string& chain_id) {
@@ -100,9 +98,19 @@ std::vector<state::v1::Layer> LayerTable::TakeFree() {
   return rows;
 }
 
-void LayerTable::Restore(const std::vector<state::v1::Layer>& layers) {
+void LayerTable::Forget(const std::string& chain_id) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const auto& row : layers) layers_.try_emplace(row.chain_id(), Layer{row, true});
+  if (const auto it = layers_.find(chain_id); it != layers_.end() && it->second.going) layers_.erase(it);
+  WakeLocked();
+}
+
+void LayerTable::Restore(const std::string& chain_id) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (const auto it = layers_.find(chain_id); it != layers_.end() && it->second.going) {
+    it->second.going = false;
+    it->second.committed = true;
+  }
+  WakeLocked();
 }
 
 bool LayerTable::Has(const std::string& chain_id) const {
@@ -173,6 +181,7 @@ LayerTable::Usage LayerTable::Total() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   Usage usage;
   for (const auto& [chain_id, layer] : layers_) {
+    if (!layer.committed) continue;
     usage.bytes += layer.row.bytes();
     usage.inodes += layer.row.inodes();
   }

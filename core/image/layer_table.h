@@ -24,14 +24,14 @@ class LayerTable {
   enum class Claim {
     kReady,  // committed; leased to the caller
     kMine,   // the caller unpacks it, then calls Commit or Abandon; leased to the caller by Commit
-    kBusy,   // another one does; an event descriptor of Watch tells when to ask again
+    kBusy,   // another one does, or it is going; an event descriptor of Watch tells when to ask again
   };
   Claim Acquire(const std::string& chain_id);
   void Commit(const state::v1::Layer& row);
   void Abandon(const std::string& chain_id);
   void Release(const std::string& chain_id);
 
-  // `event_fd` is written to at each Commit and Abandon, until Unwatch.
+  // `event_fd` is written to at each Commit, Abandon, Forget and Restore, until Unwatch.
   void Watch(int event_fd);
   void Unwatch(int event_fd);
 
@@ -39,10 +39,11 @@ class LayerTable {
   void AddImage(const std::vector<std::string>& chain_ids);
   void RemoveImage(const std::vector<std::string>& chain_ids);
 
-  // Takes out the layers that neither an image nor a lease holds, children before their parents.
+  // The layers that neither an image nor a lease holds, children before their parents. They are not there any more, but
+  // kBusy, until each is forgotten or restored: whether their removal is recorded has yet to be seen.
   std::vector<state::v1::Layer> TakeFree();
-  // Puts back what could not be removed.
-  void Restore(const std::vector<state::v1::Layer>& layers);
+  void Forget(const std::string& chain_id);
+  void Restore(const std::string& chain_id);
 
   bool Has(const std::string& chain_id) const;
   // kNotFound when one of them is no committed layer.
@@ -66,7 +67,8 @@ class LayerTable {
  private:
   struct Layer {
     state::v1::Layer row;
-    bool committed = false;
+    bool committed = false;  // false: being unpacked, or going
+    bool going = false;      // taken by TakeFree
     uint32_t images = 0, leases = 0;
   };
   void WakeLocked();
