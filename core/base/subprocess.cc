@@ -54,6 +54,16 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
+int64_t TimeOf(const std::function<void()>& work) {
+  const int64_t began = MonotonicNanos();
+  work();
+  return MonotonicNanos() - began;
+}
+
+int64_t Later(int64_t deadline, int64_t by) {
+  return deadline > std::numeric_limits<int64_t>::max() - by ? deadline : deadline + by;
+}
+
 // The child starts with nothing blocked and nothing ignored, as leader of a new group.
 absl::StatusOr<pid_t> Spawn(const Command& command, const std::vector<std::pair<int, int>>& descriptors) {
   std::vector<char*> argv = Pointers(command.argv), env = Pointers(command.env);
@@ -96,8 +106,8 @@ class Pump {
 
   End Run(CommandResult& result) {
     if (in_) Feed();
-    if (command_.meanwhile) command_.meanwhile();
     int64_t deadline = command_.deadline_ns;
+    if (command_.meanwhile) deadline = Later(deadline, TimeOf(command_.meanwhile));
     bool exited = false;
     while (!exited || out_ || err_) {
       pollfd fds[] = {{exited ? -1 : pid_fd_.get(), POLLIN, 0},

@@ -24,7 +24,8 @@ struct Command {
   std::string directory;                                      // working directory; "": ours
   int64_t deadline_ns = std::numeric_limits<int64_t>::max();  // CLOCK_MONOTONIC
   int cancel_fd = -1;                                         // readable: as if the deadline had passed. Borrowed.
-  std::function<void()> meanwhile;  // called once, when the command has started and has its first input; {}: nothing
+  // Called once, when the command has started and has its first input; {}: nothing. The deadline waits for it.
+  std::function<void()> meanwhile;
   uint64_t output_limit = 1 << 20;  // of each of stdout and stderr; what is beyond is read and dropped
 };
 

@@ -52,6 +52,17 @@ TEST(SubprocessTest, LetsTheCallerWorkMeanwhile) {
   EXPECT_EQ(result->out, "done\n");
 }
 
+TEST(SubprocessTest, ItsDeadlineWaitsForWhatIsDoneMeanwhile) {
+  Command command = Shell("echo done");
+  command.meanwhile = [&command] {
+    while (MonotonicNanos() <= command.deadline_ns) usleep(10'000);
+  };
+  command.deadline_ns = MonotonicNanos() + 100'000'000;
+  const auto result = RunCommand(command);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->out, "done\n");
+}
+
 TEST(SubprocessTest, NamesAProgramThatIsMissing) {
   Command command;
   command.argv = {"/nowhere/program"};

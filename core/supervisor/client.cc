@@ -413,7 +413,9 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* l
   if (result.ok() && result->wait_status != 0) return Annotate(LaunchError(*result), what);
   absl::Status status = result.status();
   if (status.ok()) {
-    absl::StatusOr<std::unique_ptr<Supervisor>> supervisor = Connect(loop, spec.directory, events, call);
+    Call hello = call;  // it has been a success, however late: `meanwhile` may have taken long
+    hello.deadline_ns = std::max(call.deadline_ns, MonotonicNanos() + kPromptNs);
+    absl::StatusOr<std::unique_ptr<Supervisor>> supervisor = Connect(loop, spec.directory, events, hello);
     if (supervisor.ok()) return supervisor;
     status = supervisor.status();
   }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -74,6 +75,9 @@ int Launch() {
   wire::LaunchSpec spec;
   Error error = ReadSpec(&spec);
   if (!error.ok()) return PrintError(error);
+  // It may have died before the signal was asked for: then nobody reads what we say.
+  pollfd daemon{STDERR_FILENO, 0, 0};
+  if (poll(&daemon, 1, 0) == 1 && (daemon.revents & POLLERR) != 0) return 1;
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return PrintError(Errno("socketpair"));
   UniqueFd ours(ends[0]), theirs(ends[1]);
