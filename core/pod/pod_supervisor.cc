@@ -2,6 +2,10 @@
 //
 // One that hangs up is not dead for that: it is looked for once more, and only when nobody listens any more is the pod
 // taken for lost. One that is silent for `supervisor_hang_seconds` while it is asked again and again is killed first.
+#include <unistd.h>
+
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/clock.h"
 #include "core/base/failpoint.h"
@@ -17,6 +21,20 @@ namespace {
 constexpr int kBeatsToHang = 6;
 // Beats that one which was killed has to be gone in. Then it is in uninterruptible sleep, and is given up.
 constexpr int kBeatsToDie = 2;
+// What a supervisor has to become idle in before it is ended.
+constexpr int64_t kIdlePatience = 10'000'000'000;
+constexpr useconds_t kFirstPause = 1000, kLongestPause = 100'000;
+
+// A command that an earlier daemon asked for may still be at work, such as an executor's delete that waits for the
+// kernel to let go of a cgroup. It ends by itself.
+absl::Status ShutDownOnceIdle(Supervisor& supervisor, const Call& call) {
+  const int64_t deadline = std::min(call.deadline_ns, MonotonicNanos() + kIdlePatience);
+  for (useconds_t pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    absl::Status ended = supervisor.Shutdown(call);
+    if (!absl::IsFailedPrecondition(ended) || MonotonicNanos() >= deadline) return ended;
+    usleep(pause);
+  }
+}
 
 }  // namespace
 
@@ -44,7 +62,7 @@ absl::Status Pods::EndSupervisor(const std::shared_ptr<Pod>& pod) {
     return absl::UnavailableError("end the pod's supervisor: it lives, but this daemon has no connection to it");
   }
   RETURN_IF_ERROR(Failpoint("pod.supervisor.shutdown"));
-  RETURN_IF_ERROR(Annotate(supervisor->Shutdown(SupervisorCall()), "end the pod's supervisor"));
+  RETURN_IF_ERROR(Annotate(ShutDownOnceIdle(*supervisor, SupervisorCall()), "end the pod's supervisor"));
   pod->SupervisorEnded();
   return Failpoint("pod.supervisor.ended");
 }

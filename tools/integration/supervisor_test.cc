@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "core/base/file.h"
+#include "core/supervisor/client.h"
 #include "tools/integration/daemon_test.h"
 
 namespace berth {
@@ -134,6 +135,27 @@ TEST_F(SupervisorTest, OneThatDiedWithTheDaemonEndsItsPodAtTheNextStart) {
   ASSERT_OK(StartDaemon());
   ExpectEnded(137, "Error");
   EXPECT_EQ(ProcessesWith("1234"), 0);
+}
+
+// Such as an executor's delete that takes its time.
+TEST_F(SupervisorTest, ACommandOfAnEarlierDaemonIsWaitedForWhenThePodEnds) {
+  const auto pod = RunPod(PodConfig("idle"));
+  ASSERT_OK(pod);
+  auto loop = SupervisorLoop::Start();
+  ASSERT_OK(loop);
+  const std::string directory = absl::StrCat(place_->state(), "/pods/", *pod);
+  auto earlier = Supervisor::Connect(loop->get(), directory, nullptr, Call());
+  ASSERT_OK(earlier);
+  std::thread command([&] {
+    SupervisedCommand sleep;
+    sleep.argv = {"/bin/sleep", "2.125"};
+    EXPECT_OK((*earlier)->Run(Call(), sleep));
+  });
+  EXPECT_TRUE(Eventually([] { return ProcessesWith("2.125") == 1; }));
+  EXPECT_OK(StopPod(*pod));
+  EXPECT_EQ(ProcessesWith("2.125"), 0);
+  command.join();
+  EXPECT_OK(RemovePod(*pod));
 }
 
 TEST_F(SupervisorTest, AnExitRecordedBeforeItDiedIsReportedAsItWas) {
