@@ -4,6 +4,7 @@
 #include <google/protobuf/message_lite.h>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/clock.h"
 #include "core/base/failpoint.h"
 #include "core/base/status.h"
 
@@ -21,6 +23,7 @@ namespace {
 constexpr int kSchemaVersion = 1;
 constexpr int kApplicationId = 0x42455254;  // "BERT": file(1) and Open tell a stranger's database by it
 constexpr uint64_t kNumbersAtOnce = 64;
+constexpr useconds_t kLockPause = 10'000;
 
 constexpr std::array<const char*, kTableCount> kTables = {"pods", "containers", "images", "layers", "intents"};
 
@@ -73,10 +76,13 @@ struct Finalizer {
 };
 using UniqueStatement = std::unique_ptr<sqlite3_stmt, Finalizer>;
 
-absl::StatusOr<UniqueFd> TakeLock(const std::string& path) {
+absl::StatusOr<UniqueFd> TakeLock(const std::string& path, int64_t patience_ns) {
   ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDWR | O_CREAT, 0600));
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno != EWOULDBLOCK) return ErrnoStatus("lock " + path);
+  for (const int64_t deadline = MonotonicNanos() + patience_ns;; usleep(kLockPause)) {
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK) return ErrnoStatus("lock " + path);
+    if (MonotonicNanos() >= deadline) break;
+  }
   return absl::UnavailableError(
       absl::StrCat("lock ", path, ": another berth daemon uses this store; stop it, or give this one another `root`"));
 }
@@ -93,10 +99,10 @@ Transaction& Transaction::Delete(Table table, absl::string_view key) {
   return *this;
 }
 
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, int64_t lock_patience_ns) {
   std::unique_ptr<Store> store(new Store);
   store->path_ = path;
-  ASSIGN_OR_RETURN(store->lock_, TakeLock(path + ".lock"));
+  ASSIGN_OR_RETURN(store->lock_, TakeLock(path + ".lock", lock_patience_ns));
   const int rc = sqlite3_open_v2(path.c_str(), &store->db_,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::lock_guard lock(store->mutex_);

@@ -59,8 +59,12 @@ class Transaction {
 class Store {
  public:
   // Opens or makes the database at `path`, migrates an older schema in one transaction, and takes the store's lock.
-  // kFailedPrecondition for a schema newer than this build (the file is untouched), kDataLoss for a damaged file.
-  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path);
+  // kFailedPrecondition for a schema newer than this build (the file is untouched), kDataLoss for a damaged file,
+  // kUnavailable when another daemon has the lock. It is waited for: of a daemon that was killed, children that it was
+  // just starting have the lock for a moment more.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path,
+                                                     int64_t lock_patience_ns = kLockPatienceNs);
+  static constexpr int64_t kLockPatienceNs = 10'000'000'000;
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

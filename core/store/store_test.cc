@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "core/base/failpoint.h"
@@ -60,7 +62,7 @@ TEST_F(StoreTest, WhatIsGivenUpIsAnothers) {
   ASSERT_TRUE((*store)->Commit(change, Durability::kVolatile).ok());
   const auto number = (*store)->NextNumber();
   ASSERT_TRUE(number.ok());
-  EXPECT_EQ(Store::Open(path()).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Store::Open(path(), 0).status().code(), absl::StatusCode::kUnavailable);
   (*store)->GiveUp();
 
   auto next = Store::Open(path());
@@ -103,11 +105,24 @@ TEST_F(StoreTest, AnEmptyMessageIsARow) {
 TEST_F(StoreTest, IsHeldByOneAtATime) {
   auto first = Store::Open(path());
   ASSERT_TRUE(first.ok());
-  auto second = Store::Open(path());
+  auto second = Store::Open(path(), 0);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(second.status().message(), HasSubstr("another berth daemon"));
   first->reset();
-  EXPECT_TRUE(Store::Open(path()).ok());
+  EXPECT_TRUE(Store::Open(path(), 0).ok());
+}
+
+// As a child has it that a daemon was starting when it was killed: it goes when that executes its program.
+TEST_F(StoreTest, ALockThatIsAboutToGoIsWaitedFor) {
+  auto first = Store::Open(path());
+  ASSERT_TRUE(first.ok());
+  std::thread going([&first] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    first->reset();
+  });
+  const auto second = Store::Open(path());
+  EXPECT_TRUE(second.ok()) << second.status();
+  going.join();
 }
 
 TEST_F(StoreTest, NumbersNeverComeTwice) {
