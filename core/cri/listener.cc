@@ -7,8 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -80,17 +79,17 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path, mode_t mode) {
   return status;
 }
 
-size_t CountConnections(const std::string& path) {
+absl::StatusOr<size_t> CountConnections(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir("/proc/self/fd"));
   size_t count = 0;
-  std::error_code gone;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", gone)) {
+  for (const std::string& name : names) {
     int fd = -1, listens = 0;
     sockaddr_un address = {};
     socklen_t size = sizeof(address), length = sizeof(listens);
     // What is no socket, and what was closed meanwhile, has no address.
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &fd) ||
-        getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 || address.sun_family != AF_UNIX ||
-        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens != 0) {
+    if (!absl::SimpleAtoi(name, &fd) || getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+        address.sun_family != AF_UNIX || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 ||
+        listens != 0) {
       continue;
     }
     const std::string bound(address.sun_path, strnlen(address.sun_path, sizeof(address.sun_path)));

@@ -21,8 +21,9 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path, mode_t mode);
 // bound to `path`; kNotFound when clients do not find it there any more.
 absl::Status CheckListener(int fd, const std::string& path);
 
-// How many connections that were accepted on the socket at `path` this process has open.
-size_t CountConnections(const std::string& path);
+// How many connections that were accepted on the socket at `path` this process has open. An error when it cannot look,
+// for want of a descriptor for instance.
+absl::StatusOr<size_t> CountConnections(const std::string& path);
 
 }  // namespace berth
 

@@ -3,7 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
-#include "core/cri/client/stream_retries.h"
+#include "core/cri/client/channel_arguments.h"
 
 namespace berth {
 namespace {
@@ -16,16 +16,10 @@ constexpr int kFirstPauseMs = 50, kLongestPauseMs = 500, kConnectMs = 5000;
 std::shared_ptr<grpc::Channel> Relay::channel() {
   std::lock_guard lock(mutex_);
   if (channel_ == nullptr) {
-    grpc::ChannelArguments arguments;
-    // The limits are the successor's and the client's to set.
-    arguments.SetMaxReceiveMessageSize(-1);
-    arguments.SetMaxSendMessageSize(-1);
-    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");  // not the socket's path, percent-encoded
+    grpc::ChannelArguments arguments = CriChannelArguments();
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstPauseMs);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestPauseMs);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    RepeatUnansweredStreams(&arguments);
     channel_ = grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(), arguments);
   }
   return channel_;

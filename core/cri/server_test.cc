@@ -150,13 +150,13 @@ TEST_F(CriServerTest, ServesOnASocketOfItsOwn) {
 
 TEST_F(CriServerTest, ConnectionsAreThoseOfItsSocket) {
   Serve();
-  EXPECT_EQ(CountConnections(options_.socket), 0u);
+  EXPECT_EQ(CountConnections(options_.socket).value(), 0u);
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address = {AF_UNIX, {}};
   options_.socket.copy(address.sun_path, sizeof(address.sun_path) - 1);
   ASSERT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   const auto becomes = [this](size_t count) {
-    while (CountConnections(options_.socket) != count) std::this_thread::yield();
+    while (CountConnections(options_.socket).value() != count) std::this_thread::yield();
   };
   becomes(1);
   fd.reset();

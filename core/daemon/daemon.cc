@@ -212,7 +212,10 @@ void Daemon::Retire(std::unique_ptr<Successor> successor) {
     }
     if (now >= told && !std::exchange(ended_streams, true)) p.calls.EndEndless();
     // A client whose connection is there may send a call at any moment.
-    if (now >= told && p.calls.size() == 0 && CountConnections(p.config.grpc.socket) == 0) break;
+    if (now >= told && p.calls.size() == 0) {
+      const auto connections = CountConnections(p.config.grpc.socket);
+      if (connections.ok() && *connections == 0) break;
+    }
     if (now >= began + kLongestRetirement) break;
     if (WaitUntilStopped(now + kLookNanos)) return;
   }

@@ -1,7 +1,7 @@
 #include "core/cri/client/cri_client.h"
 
 #include "absl/time/clock.h"
-#include "core/cri/client/stream_retries.h"
+#include "core/cri/client/channel_arguments.h"
 
 namespace berth {
 
@@ -11,17 +11,10 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
 }
 
 CriClient::CriClient(const std::string& socket_path) : socket_path_(socket_path) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);
-  arguments.SetMaxSendMessageSize(-1);
-  // Servers refuse the percent-encoded path that gRPC would send.
-  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  grpc::ChannelArguments arguments = CriChannelArguments();
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);  // also how long one attempt may take
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-  // Two clients of one process are two connections.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  RepeatUnansweredStreams(&arguments);
   auto channel = grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
   RuntimeService_stub_ = cri::RuntimeService::NewStub(channel);
   ImageService_stub_ = cri::ImageService::NewStub(channel);

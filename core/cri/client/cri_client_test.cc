@@ -6,10 +6,6 @@
 #include <cstdlib>
 #include <thread>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "core/cri/client/stream_retries.h"
-
 namespace berth {
 namespace {
 
@@ -98,25 +94,6 @@ TEST_F(CriClientTest, AStreamIsAskedForAgainUntilItsFirstPart) {
   runtime_.refusals = 100;
   EXPECT_EQ(client.StreamContainers({}, count), absl::UnavailableError("not yet"));
   EXPECT_EQ(runtime_.refusals, 97);
-}
-
-TEST(StreamRetries, HoldForEveryStreamAndForNothingElse) {
-  grpc::ChannelArguments arguments;
-  RepeatUnansweredStreams(&arguments);
-  std::string config;
-  const grpc_channel_args args = arguments.c_channel_args();
-  for (size_t i = 0; i < args.num_args; ++i) {
-    if (std::string(args.args[i].key) == GRPC_ARG_SERVICE_CONFIG) config = args.args[i].value.string;
-  }
-  const auto* file = cri::VersionRequest::descriptor()->file();
-  for (int s = 0; s < file->service_count(); ++s) {
-    for (int m = 0; m < file->service(s)->method_count(); ++m) {
-      const auto* method = file->service(s)->method(m);
-      const std::string name =
-          absl::StrCat("{\"service\": \"", method->service()->full_name(), "\", \"method\": \"", method->name(), "\"}");
-      EXPECT_EQ(absl::StrContains(config, name), method->server_streaming()) << name;
-    }
-  }
 }
 
 TEST_F(CriClientTest, AnswersAndErrorsAreTheServers) {

@@ -1,4 +1,4 @@
-#include "core/cri/client/stream_retries.h"
+#include "core/cri/client/channel_arguments.h"
 
 namespace berth {
 namespace {
@@ -25,6 +25,19 @@ constexpr char kServiceConfig[] = R"({"methodConfig": [{
 
 }  // namespace
 
-void RepeatUnansweredStreams(grpc::ChannelArguments* arguments) { arguments->SetServiceConfigJSON(kServiceConfig); }
+grpc::ChannelArguments CriChannelArguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  // Servers refuse the percent-encoded path that gRPC would send.
+  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  // Two clients of one process are two connections.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // A ping that probes the bandwidth, sent when the server has just answered and closed, fails the calls whose answers
+  // have not been read yet: for gRPC the connection is broken. On one machine it tells nothing.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  return arguments;
+}
 
 }  // namespace berth
