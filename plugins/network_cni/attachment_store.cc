@@ -17,6 +17,7 @@ using sdk::Status;
 
 constexpr size_t kMaxFile = 4 << 20;
 constexpr std::string_view kSuffix = ".json";
+constexpr char kSeparator = '\n';  // JSON as we write it has none
 
 Status CheckId(const std::string& pod_id) {
   if (IsContainerId(pod_id)) return {};
@@ -28,7 +29,11 @@ Status CheckId(const std::string& pod_id) {
 Status AttachmentStore::Save(const std::string& pod_id, const std::vector<Attachment>& attachments) const {
   BERTH_RETURN_IF_ERROR(CheckId(pod_id));
   const std::string text = EncodeAttachments(attachments);
-  Status status = WriteSmallFile(PathOf(pod_id), text);
+  // Where there is a file already, it is added to: to replace one makes ext4 write it to the disk at once, and the pod
+  // waits.
+  Status status = AppendToFile(PathOf(pod_id), kSeparator + text);
+  if (status.sys_errno() != ENOENT) return status;
+  status = WriteSmallFile(PathOf(pod_id), text);
   if (status.sys_errno() != ENOENT) return status;
   BERTH_RETURN_IF_ERROR(MakeDirectories(dir_));
   return WriteSmallFile(PathOf(pod_id), text);
@@ -37,7 +42,13 @@ Status AttachmentStore::Save(const std::string& pod_id, const std::vector<Attach
 Result<std::vector<Attachment>> AttachmentStore::Load(const std::string& pod_id) const {
   BERTH_RETURN_IF_ERROR(CheckId(pod_id));
   BERTH_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(PathOf(pod_id), kMaxFile));
-  return DecodeAttachments(text, PathOf(pod_id));
+  for (std::string_view left = text;;) {
+    const size_t before = left.rfind(kSeparator);
+    if (before == std::string_view::npos) return DecodeAttachments(left, PathOf(pod_id));
+    Result<std::vector<Attachment>> last = DecodeAttachments(left.substr(before + 1), PathOf(pod_id));
+    if (last.ok()) return last;
+    left = left.substr(0, before);  // what was being added when the host died
+  }
 }
 
 Status AttachmentStore::Remove(const std::string& pod_id) const {

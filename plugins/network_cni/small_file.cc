@@ -55,6 +55,12 @@ Result<std::string> ReadSmallFile(const std::string& path, size_t max_size) {
   }
 }
 
+Status AppendToFile(const std::string& path, std::string_view contents) {
+  const UniqueFd file(open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return ErrnoStatus("open " + path);
+  return sdk::Annotate(WriteAll(file.get(), contents), "append to " + path);
+}
+
 std::string TemporaryOf(const std::string& path) { return path + ".new"; }
 
 Status WriteSmallFile(const std::string& path, std::string_view contents) {

@@ -17,6 +17,9 @@ sdk::Result<std::string> ReadSmallFile(const std::string& path, size_t max_size)
 // was being written may be left under the name TemporaryOf. Not synced.
 sdk::Status WriteSmallFile(const std::string& path, std::string_view contents);
 
+// Adds to a file that exists, or fails with ENOENT. After a crash, or an error, a part of `contents` may be there.
+sdk::Status AppendToFile(const std::string& path, std::string_view contents);
+
 std::string TemporaryOf(const std::string& path);
 
 // Creates a directory and those above it, mode 0700. OK when it is there.
