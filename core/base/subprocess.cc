@@ -54,12 +54,6 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
-int64_t TimeOf(const std::function<void()>& work) {
-  const int64_t began = MonotonicNanos();
-  work();
-  return MonotonicNanos() - began;
-}
-
 int64_t Later(int64_t deadline, int64_t by) {
   return deadline > std::numeric_limits<int64_t>::max() - by ? deadline : deadline + by;
 }
@@ -107,7 +101,6 @@ class Pump {
   End Run(CommandResult& result) {
     if (in_) Feed();
     int64_t deadline = command_.deadline_ns;
-    if (command_.meanwhile) deadline = Later(deadline, TimeOf(command_.meanwhile));
     bool exited = false;
     while (!exited || out_ || err_) {
       pollfd fds[] = {{exited ? -1 : pid_fd_.get(), POLLIN, 0},
@@ -121,7 +114,7 @@ class Pump {
       if (ppoll(fds, std::size(fds), &timeout, nullptr) < 0) continue;
       if (fds[4].revents != 0) return End::kCancelled;
       if (fds[3].revents != 0) Feed();
-      if (fds[1].revents != 0) Drain(out_, result.out, result.truncated);
+      if (fds[1].revents != 0) deadline = Later(deadline, Listen(result));
       if (fds[2].revents != 0) Drain(err_, result.err, result.truncated);
       if (fds[0].revents != 0) {
         exited = true;
@@ -137,6 +130,16 @@ class Pump {
     const ssize_t n = write(in_.get(), command_.input.data() + fed_, command_.input.size() - fed_);
     if (n > 0) fed_ += n;
     if ((n < 0 && errno != EINTR && errno != EAGAIN) || fed_ == command_.input.size()) in_.reset();
+  }
+
+  // Reads what it says, and answers how long whoever wanted to know it took.
+  int64_t Listen(CommandResult& result) {
+    const size_t before = result.out.size();
+    Drain(out_, result.out, result.truncated);
+    if (!command_.on_output || result.out.size() == before) return 0;
+    const int64_t began = MonotonicNanos();
+    command_.on_output(result.out);
+    return MonotonicNanos() - began;
   }
 
   void Drain(UniqueFd& fd, std::string& into, bool& truncated) const {

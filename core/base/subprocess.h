@@ -24,8 +24,9 @@ struct Command {
   std::string directory;                                      // working directory; "": ours
   int64_t deadline_ns = std::numeric_limits<int64_t>::max();  // CLOCK_MONOTONIC
   int cancel_fd = -1;                                         // readable: as if the deadline had passed. Borrowed.
-  // Called once, when the command has started and has its first input; {}: nothing. The deadline waits for it.
-  std::function<void()> meanwhile;
+  // Called with all of its standard output so far, each time there is more: what the command says it is ready for can
+  // be begun before it has ended. The deadline waits for it. {}: nothing.
+  std::function<void(const std::string& out)> on_output;
   uint64_t output_limit = 1 << 20;  // of each of stdout and stderr; what is beyond is read and dropped
 };
 

@@ -1,13 +1,13 @@
 #include "core/base/subprocess.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/unique_fd.h"
@@ -33,34 +33,33 @@ TEST(SubprocessTest, GivesInputAndTakesBothOutputs) {
   EXPECT_EQ(WEXITSTATUS(result->wait_status), 3);
 }
 
-TEST(SubprocessTest, LetsTheCallerWorkMeanwhile) {
+TEST(SubprocessTest, TellsWhatItSaysBeforeItHasEnded) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const UniqueFd read_end(ends[0]), write_end(ends[1]);
-  Command command = Shell("cat >&3; echo done");
-  command.input = "hello";
-  command.descriptors = {{write_end.get(), 3}};
-  std::string heard;
-  command.meanwhile = [&] {
-    pollfd ready{read_end.get(), POLLIN, 0};
-    char buffer[16];
-    if (poll(&ready, 1, 60'000) == 1) heard.assign(buffer, read(read_end.get(), buffer, sizeof(buffer)));
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  Command command = Shell("echo first; read line <&3; echo second; echo no >&2");
+  command.descriptors = {{read_end.get(), 3}};
+  std::vector<std::string> heard;
+  command.on_output = [&](const std::string& out) {
+    heard.push_back(out);
+    write_end.reset();  // it ends no sooner
   };
   const auto result = RunCommand(command);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(heard, "hello");
-  EXPECT_EQ(result->out, "done\n");
+  EXPECT_EQ(heard, (std::vector<std::string>{"first\n", "first\nsecond\n"}));
+  EXPECT_EQ(result->out, "first\nsecond\n");
 }
 
-TEST(SubprocessTest, ItsDeadlineWaitsForWhatIsDoneMeanwhile) {
-  Command command = Shell("echo done");
-  command.meanwhile = [&command] {
+TEST(SubprocessTest, ItsDeadlineWaitsForWhoListens) {
+  Command command = Shell("echo first; echo second");
+  command.on_output = [&command](const std::string&) {
     while (MonotonicNanos() <= command.deadline_ns) usleep(10'000);
   };
-  command.deadline_ns = MonotonicNanos() + 100'000'000;
+  command.deadline_ns = MonotonicNanos() + 2'000'000'000;
   const auto result = RunCommand(command);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->out, "done\n");
+  EXPECT_EQ(result->out, "first\nsecond\n");
 }
 
 TEST(SubprocessTest, NamesAProgramThatIsMissing) {

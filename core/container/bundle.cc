@@ -91,24 +91,22 @@ void JoinNamespaces(const BundleInput& in, oci::SpecInput* spec) {
   }
 }
 
-absl::Status MakeWorkingDirectory(const BundleInput& in, const oci::ContainerDefaults& image) {
-  const std::string& wanted = in.config->working_dir().empty() ? image.working_dir : in.config->working_dir();
+absl::Status MakeWorkingDirectory(const oci::SpecInput& spec, int rootfs_fd) {
+  const std::string& wanted = spec.config.working_dir().empty() ? spec.image.working_dir : spec.config.working_dir();
   if (wanted.empty() || wanted == "/") return absl::OkStatus();
   RETURN_IF_ERROR(CheckAbsolutePath(wanted, "the image's WorkingDir"));
   // failpoint: container.bundle.write
-  return Annotate(MakeDirsInRoot(in.rootfs_fd, wanted).status(), "make the working directory");
+  return Annotate(MakeDirsInRoot(rootfs_fd, wanted).status(), "make the working directory");
 }
 
 // What the container needs in its rootfs, made as the pod's root: under an id-mapped mount the node's owns nothing.
-absl::StatusOr<std::vector<oci::VolumeMount>> MakeDirectories(const BundleInput& in,
-                                                              const std::optional<oci::IdMaps>& ids,
-                                                              const oci::ContainerDefaults& image) {
+absl::StatusOr<std::vector<oci::VolumeMount>> MakeDirectories(const oci::SpecInput& spec, int rootfs_fd) {
   std::unique_ptr<FileIdentity> identity;
-  if (ids) {
-    ASSIGN_OR_RETURN(identity, FileIdentity::Assume(ids->uids.host, ids->gids.host));
+  if (spec.ids) {
+    ASSIGN_OR_RETURN(identity, FileIdentity::Assume(spec.ids->uids.host, spec.ids->gids.host));
   }
-  RETURN_IF_ERROR(MakeWorkingDirectory(in, image));
-  return ImageVolumes(in.rootfs_fd, image.volumes, in.mounts.volumes);
+  RETURN_IF_ERROR(MakeWorkingDirectory(spec, rootfs_fd));
+  return ImageVolumes(rootfs_fd, spec.image.volumes, spec.volumes);
 }
 
 // Said once: a daemon that lacks CAP_SYS_RESOURCE lacks it for every container.
@@ -156,14 +154,11 @@ absl::StatusOr<BundleMounts> ResolveMounts(const PodView& pod, const ContainerCo
   return out;
 }
 
-absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
-  RETURN_IF_ERROR(Failpoint("container.bundle.write"));
+absl::StatusOr<std::unique_ptr<BundleDraft>> DraftBundle(const BundleInput& in) {
   ASSIGN_OR_RETURN(oci::ImageConfig image, oci::ParseImageConfig(in.image->config));
-  const auto& security = in.config->linux().security_context();
-  if (security.privileged() && !in.pod->config->linux().security_context().privileged()) {
-    return absl::InvalidArgumentError("a privileged container needs a privileged pod sandbox");
-  }
-  oci::SpecInput spec{*in.config, *in.pod->config};
+  auto draft = std::make_unique<BundleDraft>(BundleDraft{{*in.config, *in.pod->config}, {}, 0});
+  ASSIGN_OR_RETURN(draft->stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
+  oci::SpecInput& spec = draft->input;
   spec.sandbox_id = in.pod->record.id();
   spec.image_name = in.config->image().image();
   ASSIGN_OR_RETURN(spec.host, oci::ReadHostInputs(*in.config, *in.cgroup));
@@ -171,12 +166,8 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   spec.rootfs = in.directory + "/rootfs";
   spec.cgroups_path = in.cgroups_path;
   spec.labels = in.labels;
-  ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(in.rootfs_fd, security, image.config.user));
-  ASSIGN_OR_RETURN(const int stop_signal, StopSignalOf(*in.config, image.config.stop_signal));
   spec.volumes = in.mounts.volumes;
   ASSIGN_OR_RETURN(spec.ids, IdMapsOf(*in.pod));
-  ASSIGN_OR_RETURN(std::vector<oci::VolumeMount> of_image, MakeDirectories(in, spec.ids, image.config));
-  std::move(of_image.begin(), of_image.end(), std::back_inserter(spec.volumes));
   spec.image = std::move(image.config);
   JoinNamespaces(in, &spec);
   spec.hostname_file = in.mounts.hostname;
@@ -184,13 +175,23 @@ absl::Status WriteBundle(const BundleInput& in, state::v1::Container* record) {
   spec.resolv_conf_file = in.mounts.resolv_conf;
   spec.shm = in.mounts.shm;
   spec.pod_file_options = in.mounts.pod_options;
-  ASSIGN_OR_RETURN(nlohmann::json json, oci::BuildSpec(spec));
+  ASSIGN_OR_RETURN(draft->spec, oci::BeginSpec(spec));
   // Under systemd crun would put the container into a group below its scope, and the limits of its creation only there.
-  if (!absl::StartsWith(in.cgroups_path, "/")) json["annotations"]["run.oci.systemd.subgroup"] = "";
+  if (!absl::StartsWith(in.cgroups_path, "/")) draft->spec["annotations"]["run.oci.systemd.subgroup"] = "";
+  return draft;
+}
+
+absl::Status WriteBundle(const BundleInput& in, BundleDraft* draft, int rootfs_fd, state::v1::Container* record) {
+  RETURN_IF_ERROR(Failpoint("container.bundle.write"));
+  oci::SpecInput& spec = draft->input;
+  ASSIGN_OR_RETURN(spec.user, oci::ResolveUser(rootfs_fd, in.config->linux().security_context(), spec.image.user));
+  ASSIGN_OR_RETURN(std::vector<oci::VolumeMount> of_image, MakeDirectories(spec, rootfs_fd));
+  std::move(of_image.begin(), of_image.end(), std::back_inserter(spec.volumes));
+  RETURN_IF_ERROR(oci::FinishSpec(spec, &draft->spec));
   RecordUser(spec.user, record);
-  record->set_stop_signal(stop_signal);
+  record->set_stop_signal(draft->stop_signal);
   // Environment values may be any octets, JSON may not: what is no UTF-8 is replaced.
-  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string text = draft->spec.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return WriteFileAtomic(in.directory + "/config.json", text, 0600, Durability::kVolatile);
 }
 

@@ -3,6 +3,8 @@
 #define BERTH_CORE_CONTAINER_BUNDLE_H_
 
 #include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "core/image/images.h"
 #include "core/oci/host_inputs.h"
 #include "core/oci/selinux.h"
+#include "core/oci/spec_input.h"
 #include "core/oci/volume_mount.h"
 #include "core/plugin/oci_executor.h"
 #include "core/pod/pod.h"
@@ -34,7 +37,7 @@ absl::StatusOr<BundleMounts> ResolveMounts(const PodView& pod, const runtime::v1
                                            const std::string& state, const std::string& bundle,
                                            const ExecutorFeatures& executor, std::vector<RootfsMount>* mounts);
 
-// Pointers are borrowed for the call.
+// Pointers are borrowed until the bundle is written.
 struct BundleInput {
   std::string directory;  // the bundle: exists, with rootfs/ in it
   std::string state;      // [Config] state
@@ -44,14 +47,22 @@ struct BundleInput {
   const ImageRecord* image = nullptr;
   const Supervisor* supervisor = nullptr;
   BundleMounts mounts;
-  int rootfs_fd = -1;  // the mounted rootfs: users are looked up and directories are made there
   const oci::CgroupFacts* cgroup = nullptr;
   oci::SelinuxLabels labels;
   int32_t target_pid = 0;  // of the container whose PID namespace is joined; 0: none
 };
 
-// Writes config.json, and into the record what was found out on the way: user, groups, stop signal.
-absl::Status WriteBundle(const BundleInput& input, state::v1::Container* record);
+// What is known of config.json before the rootfs is mounted, which is most of it: it is made while that is done.
+struct BundleDraft {
+  oci::SpecInput input;
+  nlohmann::json spec;
+  int stop_signal = 0;
+};
+absl::StatusOr<std::unique_ptr<BundleDraft>> DraftBundle(const BundleInput& input);
+
+// Completes the draft, writes config.json, and into the record what was found out on the way: user, groups, stop
+// signal. `rootfs_fd` is the mounted rootfs: users are looked up and directories are made there.
+absl::Status WriteBundle(const BundleInput& input, BundleDraft* draft, int rootfs_fd, state::v1::Container* record);
 
 // Makes the host directories that are to be mounted and do not exist, as containerd does.
 absl::Status MakeMountSources(const runtime::v1::ContainerConfig& config);

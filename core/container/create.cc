@@ -1,4 +1,5 @@
 // CreateContainer: snapshot, rootfs, bundle, executor; all or nothing.
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -129,9 +130,6 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   }
   ASSIGN_OR_RETURN(BundleMounts mounts, ResolveMounts(*pod, *view->config, env_.config->state, BundleOf(record.id()),
                                                       executor, &prepare.mounts));
-  RETURN_IF_ERROR(Failpoint("container.rootfs.mount"));
-  ASSIGN_OR_RETURN(PreparedContainer rootfs, supervisor->PrepareContainer(ExecutorCall(), prepare));
-
   BundleInput input;
   input.directory = BundleOf(record.id());
   input.state = env_.config->state;
@@ -141,7 +139,6 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   input.image = image.get();
   input.supervisor = supervisor.get();
   input.mounts = std::move(mounts);
-  input.rootfs_fd = rootfs.rootfs.get();
   input.cgroup = &cgroup_facts_;
   input.labels = labels;
   if (view->config->linux().security_context().namespace_options().pid() == runtime::v1::NamespaceMode::TARGET) {
@@ -149,7 +146,13 @@ absl::Status Containers::Make(const std::shared_ptr<Container>& container) {
   }
   ASSIGN_OR_RETURN(const oci::AppArmorChoice apparmor, oci::AppArmorChoiceOf(view->config->linux().security_context()));
   if (apparmor.kind == oci::AppArmorKind::kDefault) RETURN_IF_ERROR(apparmor_default_.Load(ExecutorCall()));
-  RETURN_IF_ERROR(WriteBundle(input, &record));
+
+  RETURN_IF_ERROR(Failpoint("container.rootfs.mount"));
+  absl::StatusOr<std::unique_ptr<BundleDraft>> draft = absl::InternalError("the bundle was not drafted");
+  ASSIGN_OR_RETURN(PreparedContainer rootfs,
+                   supervisor->PrepareContainer(ExecutorCall(), prepare, [&] { draft = DraftBundle(input); }));
+  RETURN_IF_ERROR(draft.status());
+  RETURN_IF_ERROR(WriteBundle(input, draft->get(), rootfs.rootfs.get(), &record));
   rootfs.rootfs.reset();
 
   RETURN_IF_ERROR(Failpoint("container.executor.create"));

@@ -62,10 +62,6 @@ absl::StatusOr<std::string> WorkingDirectory(const SpecInput& input) {
   return directory;
 }
 
-nlohmann::json UserJson(const ResolvedUser& user) {
-  return {{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", user.additional_gids}};
-}
-
 absl::StatusOr<nlohmann::json> CapabilitiesJson(const SpecInput& input) {
   const auto& security = input.config.linux().security_context();
   ASSIGN_OR_RETURN(const CapabilitySets sets,
@@ -99,10 +95,13 @@ absl::StatusOr<std::vector<std::string>> CommandLine(const runtime::v1::Containe
   return line;
 }
 
+nlohmann::json UserJson(const ResolvedUser& user) {
+  return {{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", user.additional_gids}};
+}
+
 absl::StatusOr<nlohmann::json> ProcessJson(const SpecInput& input) {
   const auto& security = input.config.linux().security_context();
   nlohmann::json process = {{"terminal", input.config.tty()}, {"noNewPrivileges", security.no_new_privs()}};
-  process["user"] = UserJson(input.user);
   ASSIGN_OR_RETURN(process["args"], CommandLine(input.config, input.image));
   ASSIGN_OR_RETURN(process["env"], EnvironmentOf(input));
   ASSIGN_OR_RETURN(process["cwd"], WorkingDirectory(input));

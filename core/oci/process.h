@@ -11,7 +11,9 @@
 
 namespace berth::oci {
 
+// All of it but `user`, which is UserJson's.
 absl::StatusOr<nlohmann::json> ProcessJson(const SpecInput& input);
+nlohmann::json UserJson(const ResolvedUser& user);
 
 // By the rules of CRI: command replaces the entrypoint, args the image's cmd, and a command without args drops the
 // image's cmd. kInvalidArgument when nothing is left to run.

@@ -114,21 +114,32 @@ absl::Status CheckInput(const SpecInput& input) {
   if (input.user_ns.empty() != !input.ids.has_value()) {
     return absl::InternalError("runtime spec: a user namespace without its maps, or maps without it");
   }
-  if (input.ids) RETURN_IF_ERROR(CheckUserIsMapped(input.user, *input.ids));
   return CheckAbsolutePath(input.rootfs, "rootfs");
 }
 
 }  // namespace
 
 absl::StatusOr<nlohmann::json> BuildSpec(const SpecInput& input) {
+  ASSIGN_OR_RETURN(nlohmann::json spec, BeginSpec(input));
+  RETURN_IF_ERROR(FinishSpec(input, &spec));
+  return spec;
+}
+
+absl::StatusOr<nlohmann::json> BeginSpec(const SpecInput& input) {
   RETURN_IF_ERROR(CheckInput(input));
   nlohmann::json spec = {{"ociVersion", kOciVersion}};
   ASSIGN_OR_RETURN(spec["process"], ProcessJson(input));
   spec["root"] = {{"path", input.rootfs}, {"readonly", input.config.linux().security_context().readonly_rootfs()}};
-  spec["mounts"] = MountsJson(input);
   ASSIGN_OR_RETURN(spec["linux"], LinuxJson(input));
   spec["annotations"] = Annotations(input);
   return spec;
+}
+
+absl::Status FinishSpec(const SpecInput& input, nlohmann::json* spec) {
+  if (input.ids) RETURN_IF_ERROR(CheckUserIsMapped(input.user, *input.ids));
+  (*spec)["process"]["user"] = UserJson(input.user);
+  (*spec)["mounts"] = MountsJson(input);
+  return absl::OkStatus();
 }
 
 }  // namespace berth::oci

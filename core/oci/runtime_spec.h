@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/oci/spec_input.h"
 
@@ -12,6 +13,11 @@ namespace berth::oci {
 
 // kInvalidArgument says which field of the configuration is wrong; kFailedPrecondition what this node lacks.
 absl::StatusOr<nlohmann::json> BuildSpec(const SpecInput& input);
+
+// The same in two steps. The first is for before the rootfs is mounted: it looks at neither `user` nor the image's
+// volumes, which may be missing from the end of `volumes`.
+absl::StatusOr<nlohmann::json> BeginSpec(const SpecInput& input);
+absl::Status FinishSpec(const SpecInput& input, nlohmann::json* spec);
 
 }  // namespace berth::oci
 

@@ -72,13 +72,14 @@ absl::StatusOr<wire::Packet> Channel::Register(wire::Frame frame, const std::sha
   return failed;
 }
 
-absl::StatusOr<wire::Frame> Channel::Ask(const Call& call, wire::Frame frame) {
+absl::StatusOr<wire::Frame> Channel::Ask(const Call& call, wire::Frame frame, const std::function<void()>& meanwhile) {
   auto pending = std::make_shared<Pending>();
   pending->done.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!pending->done) return ErrnoStatus("eventfd");
   uint64_t request = 0;
   ASSIGN_OR_RETURN(const wire::Packet packet, Register(std::move(frame), pending, &request));
   absl::Status sent = SendNow(call, packet);
+  if (sent.ok() && meanwhile) meanwhile();
   absl::StatusOr<wire::Frame> reply = sent.ok() ? Wait(call, request, pending) : sent;
   std::lock_guard<std::mutex> lock(mutex_);
   pending_.erase(request);

@@ -28,8 +28,10 @@ class Channel {
       : socket_(std::move(socket)), name_(std::move(name)), events_(events) {}
 
   // Sends and waits for the reply. An error reply becomes its status. When the call is cancelled or its deadline passes
-  // the supervisor is told to give up, and has `kGraceNs` to say how it went.
-  absl::StatusOr<wire::Frame> Ask(const Call& call, wire::Frame frame);
+  // the supervisor is told to give up, and has `kGraceNs` to say how it went. `meanwhile`, if any, is called between
+  // sending and waiting.
+  absl::StatusOr<wire::Frame> Ask(const Call& call, wire::Frame frame,
+                                  const std::function<void()>& meanwhile = nullptr);
   // Sends without an answer to come.
   absl::Status Tell(wire::Frame frame);
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -72,7 +73,8 @@ class Client : public Supervisor {
   pid_t pid() const override { return hello_.pid; }
   pid_t init_pid() const override { return hello_.init_pid; }
 
-  absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare) override;
+  absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare,
+                                                     const std::function<void()>& meanwhile) override;
   absl::StatusOr<PreparedExec> PrepareExec(const Call& call, const ExecPrepare& prepare) override;
   absl::StatusOr<SupervisedResult> Run(const Call& call, const SupervisedCommand& command) override;
   absl::StatusOr<UniqueFd> TakeTerminal(const Call& call, const std::string& container_id,
@@ -131,10 +133,12 @@ wire::PrepareContainer ToWire(const ContainerPrepare& prepare) {
   return m;
 }
 
-absl::StatusOr<PreparedContainer> Client::PrepareContainer(const Call& call, const ContainerPrepare& prepare) {
+absl::StatusOr<PreparedContainer> Client::PrepareContainer(const Call& call, const ContainerPrepare& prepare,
+                                                           const std::function<void()>& meanwhile) {
   wire::PrepareContainer m = ToWire(prepare);
   m.timeout_ns = TimeoutOf(call);
-  absl::StatusOr<wire::Frame> reply = channel_->Ask(call, wire::MakeFrame(wire::Type::kPrepareContainer, 0, m));
+  absl::StatusOr<wire::Frame> reply =
+      channel_->Ask(call, wire::MakeFrame(wire::Type::kPrepareContainer, 0, m), meanwhile);
   if (!reply.ok()) return Annotate(reply.status(), absl::StrCat("prepare container ", prepare.id));
   ASSIGN_OR_RETURN(wire::ConsoleReply console, DecodeReply<wire::ConsoleReply>(*reply));
   if (reply->descriptors.size() != 1) return absl::InternalError("the supervisor sent no rootfs");
@@ -408,17 +412,31 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* l
   command.input = wire::Encode(ToWire(spec, program));
   command.deadline_ns = call.deadline_ns;
   command.cancel_fd = call.cancel_fd;
-  command.meanwhile = meanwhile;
-  absl::StatusOr<CommandResult> result = RunCommand(command);
-  if (result.ok() && result->wait_status != 0) return Annotate(LaunchError(*result), what);
-  absl::Status status = result.status();
-  if (status.ok()) {
+  absl::StatusOr<std::unique_ptr<Supervisor>> supervisor = absl::UnavailableError("not yet");
+  const auto connect = [&] {
     Call hello = call;  // it has been a success, however late: `meanwhile` may have taken long
     hello.deadline_ns = std::max(call.deadline_ns, MonotonicNanos() + kPromptNs);
-    absl::StatusOr<std::unique_ptr<Supervisor>> supervisor = Connect(loop, spec.directory, events, hello);
-    if (supervisor.ok()) return supervisor;
-    status = supervisor.status();
-  }
+    supervisor = Connect(loop, spec.directory, events, hello);
+  };
+  // What it says comes early. One of an older version says nothing, and that it has ended well says the same.
+  bool begun = meanwhile == nullptr, up = false;
+  command.on_output = [&](const std::string& said) {
+    if (!begun && absl::StrContains(said, wire::kBegun)) {
+      begun = true;
+      meanwhile();
+    }
+    if (!up && absl::StrContains(said, wire::kUp)) {
+      up = true;
+      connect();
+    }
+  };
+  absl::StatusOr<CommandResult> result = RunCommand(command);
+  if (result.ok() && result->wait_status != 0) return Annotate(LaunchError(*result), what);
+  if (result.ok() && !begun) meanwhile();
+  if (result.ok() && !up) connect();
+  const absl::Status status = result.ok() ? supervisor.status() : result.status();
+  if (status.ok()) return supervisor;
+  supervisor = status;
   // Killed just when it had succeeded, or cut off from it: nothing runs in the new pod yet, so it can be ended.
   Call cleanup;
   cleanup.deadline_ns = MonotonicNanos() + kPromptNs;

@@ -205,8 +205,10 @@ class Supervisor {
 
   // Sets up standard streams and starts the child that clones the daemon's mount namespace and mounts the rootfs there.
   // It waits for Run(kCreate) or Forget. At the deadline it is killed: a dead NFS server hangs nothing else.
-  // kAlreadyExists for an id that is prepared or runs; one that failed or exited is replaced.
-  virtual absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare) = 0;
+  // kAlreadyExists for an id that is prepared or runs; one that failed or exited is replaced. `meanwhile`, if any, is
+  // called on this thread while the supervisor is at work, unless it could not be asked.
+  virtual absl::StatusOr<PreparedContainer> PrepareContainer(const Call& call, const ContainerPrepare& prepare,
+                                                             const std::function<void()>& meanwhile = nullptr) = 0;
 
   // Pipes for one Run(kExec). kNotFound: no such container runs. One whose daemon hangs up before Run
   // is dropped; one that it left running is killed.

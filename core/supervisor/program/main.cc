@@ -1,7 +1,8 @@
 // The pod supervisor. `supervisor-BUILDID POD` with a launch specification on standard input, started by the daemon.
 //
-// The first process ends with 0 once the pod is set up; otherwise it prints "CODE text" to standard error. The second
-// one is the supervisor: in its own session, without a controlling terminal or any descriptor of the daemon's.
+// The first process says on standard output that it has begun, and once the pod is set up that it is, and ends with 0;
+// otherwise it prints "CODE text" to standard error. The second one is the supervisor: in its own session, without a
+// controlling terminal or any descriptor of the daemon's.
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <malloc.h>
@@ -29,6 +30,8 @@ void KeepMemorySmall() {
   mallopt(M_TOP_PAD, 4 << 10);
   mallopt(M_MMAP_THRESHOLD, 32 << 10);
 }
+
+bool Say(char word) { return write(STDOUT_FILENO, &word, 1) == 1; }
 
 int PrintError(const Error& error) {
   std::string line = Concat({Decimal(error.code), " ", error.text, "\n"});
@@ -88,10 +91,13 @@ int Launch() {
     return Supervise(std::move(spec), std::move(theirs));
   }
   theirs.reset();
+  if (!Say(wire::kBegun)) return 1;
   std::string said;
   char buffer[1024];
   ssize_t n = recv(ours.get(), buffer, sizeof(buffer), 0);
-  if (n == 1 && buffer[0] == kReady) return send(ours.get(), &kGo, 1, MSG_NOSIGNAL) == 1 ? 0 : 1;
+  if (n == 1 && buffer[0] == kReady) {
+    return send(ours.get(), &kGo, 1, MSG_NOSIGNAL) == 1 && Say(wire::kUp) ? 0 : 1;
+  }
   if (n <= 0) return PrintError(Fail(wire::kInternal, "the supervisor died while it set the pod up"));
   said.assign(buffer, static_cast<size_t>(n));
   said += '\n';

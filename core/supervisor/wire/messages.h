@@ -13,6 +13,8 @@ namespace berth::wire {
 inline constexpr uint32_t kVersion = 1;
 inline constexpr char kSocketName[] = "supervisor.sock";
 inline constexpr char kExitsName[] = "exits";
+// What the process that was started says on its standard output: the pod is being set up; it is.
+inline constexpr char kBegun = '.', kUp = '+';
 // What a command printed is kept up to this much, from its end.
 inline constexpr size_t kTailLimit = 16 << 10;
 inline constexpr int64_t kNoDeadline = -1;
