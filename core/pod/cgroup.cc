@@ -37,6 +37,14 @@ void InheritCpuset(const std::string& directory) {
   }
 }
 
+// False with errno. Its parents are there.
+bool MakeGroup(const std::string& directory, int version) {
+  // failpoint: cgroup.make
+  if (mkdir(directory.c_str(), 0755) != 0) return errno == EEXIST;
+  if (version == 1) InheritCpuset(directory);
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<CgroupTree> CgroupTree::Detect(const std::string& mount_point) {
@@ -67,14 +75,11 @@ absl::StatusOr<CgroupTree> CgroupTree::Detect(const std::string& mount_point) {
 absl::Status CgroupTree::Make(const std::string& path) const {
   RETURN_IF_ERROR(Failpoint("cgroup.make"));
   for (const std::string& hierarchy : hierarchies_) {
+    if (MakeGroup(hierarchy + path, version_)) continue;
     std::string walked = hierarchy;
     for (absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {
       absl::StrAppend(&walked, "/", part);
-      if (mkdir(walked.c_str(), 0755) == 0) {
-        if (version_ == 1) InheritCpuset(walked);
-      } else if (errno != EEXIST) {
-        return ErrnoStatus("mkdir " + walked);
-      }
+      if (!MakeGroup(walked, version_)) return ErrnoStatus("mkdir " + walked);
     }
   }
   return absl::OkStatus();

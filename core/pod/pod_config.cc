@@ -143,6 +143,10 @@ bool UsesHostNetwork(const PodSandboxConfig& config) {
   return config.linux().security_context().namespace_options().network() == NamespaceMode::NODE;
 }
 
+bool HasInit(const PodSandboxConfig& config) {
+  return config.linux().security_context().namespace_options().pid() == NamespaceMode::POD;
+}
+
 PodPaths::PodPaths(const std::string& state, const std::string& id)
     : directory(absl::StrCat(state, "/pods/", id)),
       shm(directory + "/shm"),
@@ -160,7 +164,7 @@ PodSpec MakePodSpec(const std::string& id, const PodSandboxConfig& config, const
   spec.new_network = !UsesHostNetwork(config);
   spec.new_uts = spec.new_network;  // a pod in the host's network has the host's name
   spec.new_ipc = options.ipc() == NamespaceMode::POD;
-  spec.shared_pid = options.pid() == NamespaceMode::POD;
+  spec.shared_pid = HasInit(config);
   if (spec.new_uts) spec.hostname = config.hostname();
   const auto ids = oci::IdMapsOf(options);
   uint32_t last_group = 2147483647;  // the kernel takes no more

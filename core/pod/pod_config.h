@@ -17,6 +17,8 @@ absl::Status CheckPodConfig(const runtime::v1::PodSandboxConfig& config);
 std::string PodNameKey(const runtime::v1::PodSandboxMetadata& metadata);
 
 bool UsesHostNetwork(const runtime::v1::PodSandboxConfig& config);
+// Its containers share a PID namespace, whose init is the pod's.
+bool HasInit(const runtime::v1::PodSandboxConfig& config);
 
 // Where a pod keeps things: all below STATE/pods/ID, but for the netns pin, which CNI plugins look for in /run/netns,
 // and the user namespace's at STATE/ns/ID/user.

@@ -190,7 +190,9 @@ absl::Status Pods::Make(const std::shared_ptr<Pod>& pod) {
 }
 
 absl::Status Pods::MakeBesideSupervisor(const PodView& view) const {
-  RETURN_IF_ERROR(env_.cgroups->Make(SandboxCgroup(view.record)));  // failpoint: cgroup.make
+  // A pod without an init has no process of its own, and the groups of its containers are made with them.
+  const std::string group = HasInit(*view.config) ? SandboxCgroup(view.record) : view.record.cgroup_parent();
+  RETURN_IF_ERROR(env_.cgroups->Make(group));  // failpoint: cgroup.make
   const PodPaths paths(env_.config->state, view.record.id());
   RETURN_IF_ERROR(Failpoint("pod.directory.make"));
   RETURN_IF_ERROR(MakeDirs(paths.directory, 0700));
