@@ -8,9 +8,10 @@ namespace berth {
 struct Subscription::State {
   State(uint32_t t, size_t c, std::function<void()> w) : topics(t), capacity(c), wake(std::move(w)) {}
 
+  bool Wants(Topic topic) const { return (topics & static_cast<uint32_t>(topic)) != 0; }
   // False when the event is of another topic, or lost.
   bool Add(const std::shared_ptr<const Event>& event) {
-    if ((topics & static_cast<uint32_t>(event->topic)) == 0) return false;
+    if (!Wants(event->topic)) return false;
     std::lock_guard lock(mutex);
     if (ring.size() >= capacity) {
       ++lost;
@@ -63,6 +64,13 @@ uint64_t EventBus::Publish(Event event) {
     if (subscriber->wake) subscriber->wake();
   }
   return sequence;
+}
+
+bool EventBus::HasListeners(Topic topic) const {
+  std::lock_guard lock(mutex_);
+  if (backlog_ != nullptr && backlog_->Wants(topic)) return true;
+  return std::any_of(subscribers_.begin(), subscribers_.end(),
+                     [topic](const auto& subscriber) { return subscriber->Wants(topic); });
 }
 
 std::unique_ptr<Subscription> EventBus::Subscribe(uint32_t topics, size_t capacity, std::function<void()> wake,

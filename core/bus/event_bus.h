@@ -70,6 +70,8 @@ class EventBus {
 
   // Returns the sequence number given to the event.
   uint64_t Publish(Event event);
+  // Whether anyone would get an event of `topic` now: one that is costly to make need not be made for nobody.
+  bool HasListeners(Topic topic) const;
 
   // Events of the `topics` (Topic values or'ed) from now on. `wake` is called, on the publisher's thread and without
   // locks that Poll takes, each time an event was added: it must return at once and may not subscribe or unsubscribe.
@@ -87,7 +89,7 @@ class EventBus {
   friend class Subscription;
   void Remove(const std::shared_ptr<Subscription::State>& state);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   uint64_t last_sequence_ = 0;
   std::vector<std::shared_ptr<Subscription::State>> subscribers_;
   std::shared_ptr<Subscription::State> backlog_;  // nullptr: none is kept; never woken

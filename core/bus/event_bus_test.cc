@@ -98,6 +98,21 @@ TEST(EventBusTest, ADroppedBacklogIsNobodys) {
                    ->Poll());
 }
 
+TEST(EventBusTest, KnowsWhetherAnyoneListens) {
+  EventBus bus;
+  EXPECT_FALSE(bus.HasListeners(Topic::kPod));
+  auto subscription = bus.Subscribe(static_cast<uint32_t>(Topic::kPod), 10, nullptr);
+  EXPECT_TRUE(bus.HasListeners(Topic::kPod));
+  EXPECT_FALSE(bus.HasListeners(Topic::kImage));
+  subscription.reset();
+  EXPECT_FALSE(bus.HasListeners(Topic::kPod));
+  bus.KeepBacklog(static_cast<uint32_t>(Topic::kImage), 10);
+  EXPECT_TRUE(bus.HasListeners(Topic::kImage));
+  EXPECT_FALSE(bus.HasListeners(Topic::kPod));
+  bus.DropBacklog();
+  EXPECT_FALSE(bus.HasListeners(Topic::kImage));
+}
+
 TEST(EventBusTest, NoWakeAfterUnsubscribing) {
   EventBus bus;
   std::atomic<bool> alive{true}, late{false}, stop{false};

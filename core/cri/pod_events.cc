@@ -39,6 +39,7 @@ void PodEvents::ContainerChanged(const std::shared_ptr<Container>& container, Ev
 }
 
 void PodEvents::Publish(Topic topic, EventType type, const std::string& id, const Pod& pod) const {
+  if (!bus_->HasListeners(topic)) return;
   Event event;
   // Taken before the state is looked at: the state is never older than the time says.
   event.at_unix_ns = UnixNanos();
