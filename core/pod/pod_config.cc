@@ -185,7 +185,7 @@ PodSpec MakePodSpec(const std::string& id, const PodSandboxConfig& config, const
     spec.shm_size = shm_bytes;
   }
   for (const auto& [name, value] : config.linux().sysctls()) {
-    std::erase_if(spec.sysctls, [&](const auto& sysctl) { return sysctl.first == name; });
+    std::erase_if(spec.sysctls, [&wanted = name](const auto& sysctl) { return sysctl.first == wanted; });
     spec.sysctls.emplace_back(name, value);
   }
   return spec;
