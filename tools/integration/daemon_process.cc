@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "absl/time/clock.h"
 #include "core/base/status.h"
 
@@ -23,6 +25,10 @@ absl::StatusOr<DaemonProcess> DaemonProcess::Start(std::vector<std::string> argu
                                                    const std::vector<std::string>& environment) {
   const std::string program = arguments[0];
   std::vector<std::string> variables = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+  // One that is built with a sanitizer is told the same as the test.
+  if (const char* options = getenv("TSAN_OPTIONS"); options != nullptr) {
+    variables.push_back(std::string("TSAN_OPTIONS=") + options);
+  }
   variables.insert(variables.end(), environment.begin(), environment.end());
   std::vector<char*> argv, envp;
   for (std::string& argument : arguments) argv.push_back(argument.data());
