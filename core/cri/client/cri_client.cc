@@ -13,7 +13,8 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
 CriClient::CriClient(const std::string& socket_path) : socket_path_(socket_path) {
   grpc::ChannelArguments arguments = CriChannelArguments();
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);  // also how long one attempt may take
+  // How long one attempt may take, as with the kubelet: where a daemon hands over, a connection waits for the next one.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   auto channel = grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
   RuntimeService_stub_ = cri::RuntimeService::NewStub(channel);
