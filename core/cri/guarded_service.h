@@ -79,7 +79,8 @@ class GuardedHandler final : public grpc::internal::MethodHandler, public grpc::
   }
 
   void* Deserialize(grpc_call* call, grpc_byte_buffer* request, grpc::Status* status, void** data) override {
-    const uint64_t bytes = grpc_byte_buffer_length(request);
+    // A client that gives up between the head of a call and its request leaves none.
+    const uint64_t bytes = request == nullptr ? 0 : grpc_byte_buffer_length(request);
     const bool taken = route_.budget->Take(bytes);
     if (!taken) {
       grpc_byte_buffer_destroy(request);
