@@ -171,7 +171,8 @@ class Supervisor {
  public:
   // Starts `program` (see embedded.h) and returns when the pod's namespaces, pins and socket are there. On an error
   // nothing is left. kAlreadyExists when a supervisor of this directory lives: Connect to it. `meanwhile`, if any, is
-  // called on this thread while the program sets the pod up, unless it could not be started.
+  // called once on this thread, while the program sets the pod up, or after that if it does not say when it begins; it
+  // may not be called when an error is returned.
   static absl::StatusOr<std::unique_ptr<Supervisor>> Launch(SupervisorLoop* loop, const std::string& program,
                                                             const PodSpec& spec, SupervisorEvents* events,
                                                             const Call& call,

@@ -11,6 +11,8 @@
 
 namespace berth::network_cni {
 
+// Each Save adds a line to the pod's file, and the last one that is whole counts.
+//
 // Any thread, as long as no two work on one pod. Not synced to the disk: a power cut may lose the last writes.
 class AttachmentStore {
  public:
