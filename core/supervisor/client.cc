@@ -431,7 +431,8 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* l
     }
   };
   absl::StatusOr<CommandResult> result = RunCommand(command);
-  if (result.ok() && result->wait_status != 0) return Annotate(LaunchError(*result), what);
+  // Once it is up, how the process that started it ended says nothing.
+  if (result.ok() && !up && result->wait_status != 0) return Annotate(LaunchError(*result), what);
   if (result.ok() && !begun) meanwhile();
   if (result.ok() && !up) connect();
   const absl::Status status = result.ok() ? supervisor.status() : result.status();
