@@ -36,6 +36,7 @@ void CrashTest::SetUp() {
 bool CrashTest::DaemonDied() { return daemon_.WaitForEnd(absl::Seconds(5)).ok(); }
 
 bool CrashTest::StartsToServe() {
+  client_.reset();
   auto daemon = DaemonProcess::Start(BuiltDaemon(TheWorld().runfiles), place_->config(), place_->daemon_log(),
                                      points_->Environment());
   EXPECT_OK(daemon);

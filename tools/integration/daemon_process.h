@@ -23,7 +23,8 @@ class DaemonProcess {
   // The same for any other daemon's command line.
   static absl::StatusOr<DaemonProcess> Start(std::vector<std::string> command_line, const std::string& log,
                                              const std::vector<std::string>& environment = {});
-  // One that another process has started: a daemon's successor. Its exit status is not for us: it counts as 0.
+  // One that another process has started: a daemon's successor. Its exit status is not for us: it counts as 0. That it
+  // crashed is seen by the first process of the tests' world.
   static DaemonProcess Adopt(pid_t pid);
   DaemonProcess() = default;
   DaemonProcess(DaemonProcess&& other) noexcept

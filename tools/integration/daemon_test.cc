@@ -7,9 +7,21 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "core/base/file.h"
+#include "core/base/subprocess.h"
 #include "tools/integration/isolation.h"
 
 namespace berth {
+namespace {
+
+// Who is connected to whom: a socket's name among descriptors is only a number.
+std::string UnixSockets() {
+  Command command;
+  command.argv = {"/bin/ss", "--unix", "--all", "--processes", "--no-header"};
+  const auto result = RunCommand(command);
+  return result.ok() ? result->out : result.status().ToString();
+}
+
+}  // namespace
 
 void DaemonTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(MakePlace());
@@ -44,6 +56,8 @@ void DaemonTest::MakePlace() {
 }
 
 absl::Status DaemonTest::StartDaemon(const std::vector<std::string>& environment) {
+  // A client that goes while it connects keeps that connection for as long as it would have waited.
+  client_.reset();
   auto daemon =
       DaemonProcess::Start(BuiltDaemon(TheWorld().runfiles), place_->config(), place_->daemon_log(), environment);
   if (!daemon.ok()) return daemon.status();
@@ -85,7 +99,8 @@ void DaemonTest::ExpectNothingLeft() {
   ASSERT_OK(containers);
   EXPECT_EQ(containers->containers_size(), 0) << containers->DebugString();
   client_.reset();
-  EXPECT_THAT(leaks_->Leaks(before_, std::chrono::seconds(10)), testing::IsEmpty());
+  const std::vector<std::string> leaks = leaks_->Leaks(before_, std::chrono::seconds(10));
+  EXPECT_THAT(leaks, testing::IsEmpty()) << UnixSockets();
   client_ = std::make_unique<CriClient>(place_->socket());
 }
 

@@ -88,14 +88,37 @@ absl::Status Furnish() {
   return LoopbackUp();
 }
 
+// Of a program's own doing: whoever ends another sends none of these.
+bool IsCrash(const siginfo_t& ended) {
+  if (ended.si_code != CLD_KILLED && ended.si_code != CLD_DUMPED) return false;
+  for (int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGTRAP}) {
+    if (ended.si_status == signal) return true;
+  }
+  return false;
+}
+
+// Waits for `child` and for whatever else has become ours meanwhile. A daemon that another one has started comes here
+// once that one is gone: that it crashed is known to nobody else, and makes the tests a failure.
 int WaitFor(pid_t child) {
   int status = 0;
+  bool crashed = false;
   for (;;) {
-    const pid_t pid = waitpid(-1, &status, 0);
-    if (pid == child) break;
-    if (pid < 0 && errno != EINTR) return 1;
+    siginfo_t ended = {};
+    if (waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT) != 0) {
+      if (errno == EINTR) continue;
+      return 1;
+    }
+    if (ended.si_pid != child && IsCrash(ended)) {
+      const std::string name = ReadFile(absl::StrCat("/proc/", ended.si_pid, "/comm")).value_or("");
+      if (name == "berth\n") {
+        std::fprintf(stderr, "process %d, a daemon, crashed: signal %d\n", ended.si_pid, ended.si_status);
+        crashed = true;
+      }
+    }
+    if (waitpid(ended.si_pid, &status, 0) == child) break;
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  const int result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result == 0 && crashed ? 1 : result;
 }
 
 [[noreturn]] void Init(const std::function<int()>& body) {
