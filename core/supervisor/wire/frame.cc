@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include <memory>
 #include <utility>
 
 namespace berth::wire {
@@ -65,6 +64,11 @@ std::vector<UniqueFd> TakeDescriptors(msghdr* message) {
   return taken;
 }
 
+Received NothingCame() {
+  if (errno == EAGAIN) return Received::kNothing;
+  return errno == ECONNRESET ? Received::kEnd : Received::kError;
+}
+
 }  // namespace
 
 bool Pack(Frame&& frame, Packet* packet) {
@@ -116,25 +120,31 @@ int SendPacket(int socket, const Packet& packet) {
 }
 
 Received ReceiveFrame(int socket, Frame* frame) {
-  // On the heap and only while it is needed: a supervisor sleeps most of its life and should stay small.
-  std::unique_ptr<char[]> buffer(new char[kMaxPacket]);
-  iovec iov = {buffer.get(), kMaxPacket};
+  ssize_t n;
+  do {
+    n = recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return NothingCame();
+  if (static_cast<size_t>(n) > kMaxPacket) return Received::kMalformed;
+  // On the heap, only while it is needed and no larger: a supervisor sleeps most of its life and should stay small.
+  const size_t size = static_cast<size_t>(n);
+  std::string buffer(size, '\0');
+  iovec iov = {buffer.data(), size};
   Control control = {};
   msghdr message = {};
   message.msg_iov = &iov;
   message.msg_iovlen = 1;
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof(control.bytes);
-  ssize_t n;
   do {
     n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
-  if (n < 0) return errno == EAGAIN ? Received::kNothing : (errno == ECONNRESET ? Received::kEnd : Received::kError);
+  if (n < 0) return NothingCame();
   std::vector<UniqueFd> descriptors = TakeDescriptors(&message);
   if (n == 0) return Received::kEnd;
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Received::kMalformed;
-  std::string_view bytes(buffer.get(), static_cast<size_t>(n));
-  return Unpack(bytes, std::move(descriptors), frame) ? Received::kFrame : Received::kMalformed;
+  return Unpack({buffer.data(), static_cast<size_t>(n)}, std::move(descriptors), frame) ? Received::kFrame
+                                                                                        : Received::kMalformed;
 }
 
 bool Unpack(std::string_view bytes, std::vector<UniqueFd>&& descriptors, Frame* frame) {

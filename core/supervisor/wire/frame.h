@@ -62,7 +62,8 @@ int SendPacket(int socket, const Packet& packet);
 
 enum class Received : uint8_t { kFrame, kNothing, kEnd, kMalformed, kError };
 
-// One recvmsg(2) that never blocks. kError leaves errno; kMalformed: the peer does not speak this protocol.
+// Never blocks; one reader of a socket at a time. kError leaves errno; kMalformed: the peer does not speak this
+// protocol.
 Received ReceiveFrame(int socket, Frame* frame);
 
 // Checks a packet as it was received, descriptors included; for ReceiveFrame and its tests.
