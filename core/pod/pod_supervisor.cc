@@ -72,7 +72,10 @@ bool Pods::SearchFor(const std::shared_ptr<Pod>& pod) {
   auto search = Supervisor::Search(env_.loop, directory, events_.get(),
                                    [this, pod](absl::StatusOr<FoundSupervisor> f) { OnFound(pod, std::move(f)); });
   if (search.ok()) {
-    pod->set_search(*std::move(search));
+    const std::shared_ptr<SupervisorSearch> asked = *std::move(search);
+    pod->set_search(asked);
+    // Answered before it was kept: then nobody would let go of it, and the next beat not ask again.
+    if (asked->over()) pod->set_search(nullptr);
     return true;
   }
   if (absl::IsNotFound(search.status())) {

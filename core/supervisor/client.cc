@@ -265,6 +265,10 @@ class SearchState : public std::enable_shared_from_this<SearchState> {
       : loop_(loop), channel_(std::move(channel)), peer_(peer), found_(std::move(found)) {}
 
   pid_t peer() const { return peer_; }
+  bool over() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return over_;
+  }
   Channel& channel() const { return *channel_; }
 
   absl::Status Begin() {
@@ -328,6 +332,7 @@ class SearchHandle : public SupervisorSearch {
   explicit SearchHandle(std::shared_ptr<SearchState> state) : state_(std::move(state)) {}
   ~SearchHandle() override { state_->Drop(); }
   pid_t pid() const override { return state_->peer(); }
+  bool over() const override { return state_->over(); }
   void HangUp() override { state_->channel().HangUp(); }
 
  private:

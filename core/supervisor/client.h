@@ -158,6 +158,8 @@ class SupervisorSearch {
   virtual ~SupervisorSearch() = default;
   // Of the process that listens; it may be stopped, or hang.
   virtual pid_t pid() const = 0;
+  // `found` is being told, or has been.
+  virtual bool over() const = 0;
   // As Supervisor::HangUp: it is told that there is none.
   virtual void HangUp() = 0;
 };
