@@ -86,12 +86,8 @@ absl::StatusOr<pid_t> Spawn(const Command& command, const std::vector<std::pair<
 // Moves bytes until the child is gone and its pipes are at their end.
 class Pump {
  public:
-  Pump(const Command& command, Pipe in, Pipe out, Pipe err, UniqueFd pid_fd)
-      : command_(command),
-        in_(std::move(in.write)),
-        out_(std::move(out.read)),
-        err_(std::move(err.read)),
-        pid_fd_(std::move(pid_fd)) {
+  Pump(const Command& command, UniqueFd in, UniqueFd out, UniqueFd err, const UniqueFd& pid_fd)
+      : command_(command), in_(std::move(in)), out_(std::move(out)), err_(std::move(err)), pid_fd_(pid_fd) {
     fcntl(in_.get(), F_SETFL, O_NONBLOCK);
     if (command_.input.empty()) in_.reset();
   }
@@ -153,7 +149,8 @@ class Pump {
   }
 
   const Command& command_;
-  UniqueFd in_, out_, err_, pid_fd_;
+  UniqueFd in_, out_, err_;
+  const UniqueFd& pid_fd_;
   size_t fed_ = 0;
 };
 
@@ -165,6 +162,11 @@ std::string Tail(const std::string& text) {
 }  // namespace
 
 absl::StatusOr<CommandResult> RunCommand(const Command& command) {
+  ASSIGN_OR_RETURN(StartedCommand started, StartedCommand::Start(command));
+  return started.Finish(command);
+}
+
+absl::StatusOr<StartedCommand> StartedCommand::Start(const Command& command) {
   if (command.argv.empty()) return absl::InvalidArgumentError("run: no command given");
   ASSIGN_OR_RETURN(Pipe in, MakePipe());
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
@@ -172,18 +174,45 @@ absl::StatusOr<CommandResult> RunCommand(const Command& command) {
   std::vector<std::pair<int, int>> descriptors = {
       {in.read.get(), STDIN_FILENO}, {out.write.get(), STDOUT_FILENO}, {err.write.get(), STDERR_FILENO}};
   descriptors.insert(descriptors.end(), command.descriptors.begin(), command.descriptors.end());
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(command, descriptors));
-  in.read.reset();
-  out.write.reset();
-  err.write.reset();
-  UniqueFd pid_fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  StartedCommand started;
+  ASSIGN_OR_RETURN(started.pid_, Spawn(command, descriptors));
+  started.in_ = std::move(in.write);
+  started.out_ = std::move(out.read);
+  started.err_ = std::move(err.read);
+  started.pid_fd_.reset(static_cast<int>(syscall(SYS_pidfd_open, started.pid_, 0)));
+  return started;
+}
+
+StartedCommand& StartedCommand::operator=(StartedCommand&& other) noexcept {
+  std::swap(pid_, other.pid_);
+  std::swap(in_, other.in_);
+  std::swap(out_, other.out_);
+  std::swap(err_, other.err_);
+  std::swap(pid_fd_, other.pid_fd_);
+  return *this;
+}
+
+StartedCommand::~StartedCommand() {
+  if (pid_ < 0) return;
+  kill(-pid_, SIGKILL);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+bool StartedCommand::HasEnded() const {
+  pollfd ended{pid_fd_.get(), POLLIN, 0};
+  return !pid_fd_ || poll(&ended, 1, 0) != 0;
+}
+
+absl::StatusOr<CommandResult> StartedCommand::Finish(const Command& command) {
   CommandResult result;
   // Without a pidfd (descriptors exhausted) the child could not be watched: it is ended at once.
-  const auto end = pid_fd ? Pump(command, std::move(in), std::move(out), std::move(err), std::move(pid_fd)).Run(result)
-                          : Pump::End::kCancelled;
-  if (end != Pump::End::kExited) kill(-pid, SIGKILL);
-  while (waitpid(pid, &result.wait_status, 0) < 0 && errno == EINTR) {
+  const auto end = pid_fd_ ? Pump(command, std::move(in_), std::move(out_), std::move(err_), pid_fd_).Run(result)
+                           : Pump::End::kCancelled;
+  if (end != Pump::End::kExited) kill(-pid_, SIGKILL);
+  while (waitpid(pid_, &result.wait_status, 0) < 0 && errno == EINTR) {
   }
+  pid_ = -1;
   if (end == Pump::End::kExited) return result;
   const std::string text = absl::StrCat("run ", command.argv[0], ": ",
                                         end == Pump::End::kDeadline ? "killed at its deadline" : "killed, cancelled",

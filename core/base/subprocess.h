@@ -2,6 +2,8 @@
 #ifndef BERTH_CORE_BASE_SUBPROCESS_H_
 #define BERTH_CORE_BASE_SUBPROCESS_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/base/unique_fd.h"
 
 namespace berth {
 
@@ -40,6 +43,28 @@ struct CommandResult {
 // kDeadlineExceeded (kCancelled by cancel_fd) with the tail of its stderr. A command that ended but left descendants
 // holding its pipes is not waited for longer than a second. kNotFound when there is no such program.
 absl::StatusOr<CommandResult> RunCommand(const Command& command);
+
+// A command that has been started before it is known what its input is. Dropped, it is killed with its group.
+class StartedCommand {
+ public:
+  // Of `command`, what a process is made of; the rest is Finish's.
+  static absl::StatusOr<StartedCommand> Start(const Command& command);
+  StartedCommand(StartedCommand&& other) noexcept { *this = std::move(other); }
+  StartedCommand& operator=(StartedCommand&& other) noexcept;
+  ~StartedCommand();
+
+  pid_t pid() const { return pid_; }
+  int pid_fd() const { return pid_fd_.get(); }  // readable once it has ended; -1: descriptors were exhausted
+  bool HasEnded() const;
+  // As RunCommand, once, with the input, the output's reader, the deadline and the limits of `command`.
+  absl::StatusOr<CommandResult> Finish(const Command& command);
+
+ private:
+  StartedCommand() = default;
+
+  pid_t pid_ = -1;  // -1: waited for
+  UniqueFd in_, out_, err_, pid_fd_;
+};
 
 }  // namespace berth
 

@@ -33,6 +33,41 @@ TEST(SubprocessTest, GivesInputAndTakesBothOutputs) {
   EXPECT_EQ(WEXITSTATUS(result->wait_status), 3);
 }
 
+TEST(SubprocessTest, IsStartedBeforeItsInputIsKnown) {
+  Command command = Shell("cat; echo oops >&2; exit 3");
+  auto started = StartedCommand::Start(command);
+  ASSERT_TRUE(started.ok()) << started.status();
+  StartedCommand moved = *std::move(started);
+  EXPECT_FALSE(moved.HasEnded());
+  command.input = "hello";
+  const auto result = moved.Finish(command);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->out, "hello");
+  EXPECT_EQ(result->err, "oops\n");
+  EXPECT_EQ(WEXITSTATUS(result->wait_status), 3);
+}
+
+TEST(SubprocessTest, OneThatNobodyWantsIsKilled) {
+  pid_t pid = 0;
+  {
+    auto started = StartedCommand::Start(Shell("sleep 1000 & wait"));
+    ASSERT_TRUE(started.ok()) << started.status();
+    pid = started->pid();
+    EXPECT_EQ(kill(pid, 0), 0);
+  }
+  EXPECT_EQ(kill(pid, 0), -1) << "killed and waited for";
+}
+
+TEST(SubprocessTest, SeesThatOneHasEnded) {
+  auto started = StartedCommand::Start(Shell("exit 5"));
+  ASSERT_TRUE(started.ok()) << started.status();
+  for (int i = 0; i < 1000 && !started->HasEnded(); ++i) usleep(10000);
+  EXPECT_TRUE(started->HasEnded());
+  const auto result = started->Finish(Command{.argv = {"/bin/sh"}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(WEXITSTATUS(result->wait_status), 5);
+}
+
 TEST(SubprocessTest, TellsWhatItSaysBeforeItHasEnded) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);

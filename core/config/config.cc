@@ -98,6 +98,7 @@ void ReadAll(TomlReader& top, Config* config) {
     t.ReadInt("shm_bytes", 4096, INT64_MAX, &config->pod.shm_bytes);
     t.ReadInt("supervisor_timeout_seconds", 1, kDay, &config->pod.supervisor_timeout_seconds);
     t.ReadInt("supervisor_hang_seconds", 1, kDay, &config->pod.supervisor_hang_seconds);
+    t.Read("spare_supervisor", &config->pod.spare_supervisor);
     t.Read("enable_selinux", &config->pod.enable_selinux);
   });
   top.ReadTable("container", [&](TomlReader& t) {
@@ -218,6 +219,7 @@ cgroup_parent = "/berth"  # for pods that name none; with systemd's cgroups that
 shm_bytes = 67108864      # size of /dev/shm
 supervisor_timeout_seconds = 30
 supervisor_hang_seconds = 60  # one that is silent for so long, and asked all the while, is killed with its pod
+spare_supervisor = true       # start one ahead of the pod that comes next, `for-the-next-pod`
 enable_selinux = false        # label containers and their files; without it what asks for a label gets none
 
 [container]

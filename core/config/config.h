@@ -64,6 +64,7 @@ struct Config {
     int64_t shm_bytes = 64 << 20;
     int64_t supervisor_timeout_seconds = 30;
     int64_t supervisor_hang_seconds = 60;  // one that is silent for so long, asked all the while, is killed
+    bool spare_supervisor = true;          // one is started ahead of the pod that comes next
     bool enable_selinux = false;           // label containers, where the node has SELinux
   } pod;
 

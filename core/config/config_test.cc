@@ -36,6 +36,7 @@ TEST(ConfigTest, TheDefaultTextSaysWhatTheDefaultsAre) {
   EXPECT_EQ(shown->pod.cgroup_parent, real.pod.cgroup_parent);
   EXPECT_EQ(shown->pod.shm_bytes, real.pod.shm_bytes);
   EXPECT_EQ(shown->pod.supervisor_timeout_seconds, real.pod.supervisor_timeout_seconds);
+  EXPECT_EQ(shown->pod.spare_supervisor, real.pod.spare_supervisor);
   EXPECT_EQ(shown->pod.enable_selinux, real.pod.enable_selinux);
   EXPECT_EQ(shown->container.executor_timeout_seconds, real.container.executor_timeout_seconds);
   EXPECT_EQ(shown->container.exec_sync_output_bytes, real.container.exec_sync_output_bytes);

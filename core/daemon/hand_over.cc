@@ -125,6 +125,7 @@ void HandingOver::GiveUpState() {
     LogError("work of this daemon does not end; it is handed over all the same");
   }
   Failpoint("hand_over.rested").IgnoreError();
+  parts_.starter->KeepNoSpare();
   options_.on_given_up();
   parts_.store->GiveUp();
   Failpoint("hand_over.given_up").IgnoreError();

@@ -69,7 +69,8 @@ absl::Status DaemonParts::OpenStore() {
   ASSIGN_OR_RETURN(IdSource source, IdSource::FromKeyFile(config.root + "/id.key"));
   ids = std::make_unique<IdSource>(std::move(source));
   RETURN_IF_ERROR(Failpoint("daemon.start.supervisor"));
-  ASSIGN_OR_RETURN(supervisor_program, InstallSupervisor(config.root + "/libexec"));
+  ASSIGN_OR_RETURN(std::string program, InstallSupervisor(config.root + "/libexec"));
+  starter = std::make_unique<SupervisorStarter>(std::move(program));
   return absl::OkStatus();
 }
 
@@ -100,7 +101,7 @@ absl::Status DaemonParts::MakeRuntime() {
                                  store.get(),
                                  pool.get(),
                                  loop.get(),
-                                 supervisor_program,
+                                 starter.get(),
                                  &cgroups,
                                  networks.get(),
                                  &set.handlers,
@@ -180,6 +181,7 @@ absl::Status DaemonParts::MakeServer(int listener, bool kept) {
   options.paused = true;
   options.connection_age_seconds = config.grpc.connection_age_seconds;
   ASSIGN_OR_RETURN(server, CriServer::Start(options));
+  if (config.pod.spare_supervisor) starter->KeepSpare();
   timers->At(MonotonicNanos() + kBacklogNanos, [this] { bus.DropBacklog(); });
   return absl::OkStatus();
 }

@@ -26,6 +26,7 @@
 #include "core/oci/selinux_policy.h"
 #include "core/pod/pods.h"
 #include "core/store/store.h"
+#include "core/supervisor/starter.h"
 
 namespace berth {
 
@@ -45,7 +46,7 @@ class LateSupervisorService : public SupervisorService {
 // In the order of making; members die in the reverse.
 struct DaemonParts {
   Config config;
-  std::string version, boot_id, supervisor_program;
+  std::string version, boot_id;
   uint64_t descriptor_limit = 0;
   std::unique_ptr<Store> store;
   std::unique_ptr<IdSource> ids;
@@ -58,6 +59,7 @@ struct DaemonParts {
   PluginSet set;
   std::unique_ptr<PodNetworks> networks;
   std::unique_ptr<SupervisorLoop> loop;
+  std::unique_ptr<SupervisorStarter> starter;
   std::unique_ptr<Images> images;
   std::unique_ptr<ThreadPool> pool, exec_pool, image_pool;
   std::unique_ptr<TimerQueue> timers;

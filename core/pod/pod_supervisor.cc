@@ -44,8 +44,7 @@ absl::Status Pods::Launch(const std::shared_ptr<Pod>& pod, state::v1::Pod* recor
   const PodPaths paths(env_.config->state, record->id());
   PodSpec spec = MakePodSpec(record->id(), *pod->view()->config, paths, env_.config->pod.shm_bytes);
   spec.descriptor_limit = env_.descriptor_limit;
-  auto supervisor =
-      Supervisor::Launch(env_.loop, env_.supervisor_program, spec, events_.get(), SupervisorCall(), meanwhile);
+  auto supervisor = Supervisor::Launch(env_.loop, env_.starter, spec, events_.get(), SupervisorCall(), meanwhile);
   if (!supervisor.ok()) return Annotate(supervisor.status(), "start the pod's supervisor");
   record->set_supervisor_pid((*supervisor)->pid());
   record->set_init_pid((*supervisor)->init_pid());

@@ -21,6 +21,7 @@
 #include "core/base/unique_fd.h"
 #include "core/pod/pod_config.h"
 #include "core/pod/pods.h"
+#include "core/supervisor/starter.h"
 
 namespace berth {
 namespace {
@@ -72,7 +73,7 @@ void Pods::Sweep() {
   const auto look = [&](const std::string& id) {
     if (env_.ids->Owns(id) && !Knows(id)) strays[id];
   };
-  const std::map<std::string, std::vector<pid_t>> supervisors = RunningSupervisors(env_.supervisor_program);
+  const std::map<std::string, std::vector<pid_t>> supervisors = RunningSupervisors(env_.starter->program());
   for (const auto& [id, pids] : supervisors) look(id);
   for (const char* part : {"/pods", "/ns"}) {
     const auto names = ListDir(env_.config->state + part);

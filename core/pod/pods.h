@@ -59,7 +59,7 @@ struct PodEnvironment {
   Store* store;
   ThreadPool* pool;
   SupervisorLoop* loop;
-  std::string supervisor_program;
+  SupervisorStarter* starter;
   const CgroupTree* cgroups;
   const PodNetworks* networks;
   const Handlers* handlers;

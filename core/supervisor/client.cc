@@ -24,6 +24,7 @@
 #include "core/base/status.h"
 #include "core/base/subprocess.h"
 #include "core/supervisor/channel.h"
+#include "core/supervisor/starter.h"
 #include "core/supervisor/wire/messages.h"
 
 namespace berth {
@@ -403,7 +404,7 @@ std::string Supervisor::pid_ns_path() const {
   return init_pid() == 0 ? std::string() : absl::StrCat("/proc/", init_pid(), "/ns/pid");
 }
 
-absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* loop, const std::string& program,
+absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* loop, SupervisorStarter* starter,
                                                                const PodSpec& spec, SupervisorEvents* events,
                                                                const Call& call,
                                                                const std::function<void()>& meanwhile) {
@@ -413,8 +414,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* l
     return absl::AlreadyExistsError(absl::StrCat(what, ": process ", peer, " is one already"));
   }
   Command command;
-  command.argv = {program, spec.id};
-  command.input = wire::Encode(ToWire(spec, program));
+  command.input = wire::Encode(ToWire(spec, starter->program()));
   command.deadline_ns = call.deadline_ns;
   command.cancel_fd = call.cancel_fd;
   absl::StatusOr<std::unique_ptr<Supervisor>> supervisor = absl::UnavailableError("not yet");
@@ -435,7 +435,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Launch(SupervisorLoop* l
       connect();
     }
   };
-  absl::StatusOr<CommandResult> result = RunCommand(command);
+  absl::StatusOr<CommandResult> result = starter->Run(spec.id, std::move(command));
   // Once it is up, how the process that started it ended says nothing.
   if (result.ok() && !up && result->wait_status != 0) return Annotate(LaunchError(*result), what);
   if (result.ok() && !begun) meanwhile();

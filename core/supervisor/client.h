@@ -150,6 +150,7 @@ struct SupervisedProcess {
 };
 
 class Supervisor;
+class SupervisorStarter;
 
 // A supervisor that was asked whether it is there and has not answered yet. Dropping it hangs up, and nothing is told
 // any more.
@@ -171,11 +172,11 @@ struct FoundSupervisor {
 
 class Supervisor {
  public:
-  // Starts `program` (see embedded.h) and returns when the pod's namespaces, pins and socket are there. On an error
-  // nothing is left. kAlreadyExists when a supervisor of this directory lives: Connect to it. `meanwhile`, if any, is
-  // called once on this thread, while the program sets the pod up, or after that if it does not say when it begins; it
-  // may not be called when an error is returned.
-  static absl::StatusOr<std::unique_ptr<Supervisor>> Launch(SupervisorLoop* loop, const std::string& program,
+  // Starts the program and returns when the pod's namespaces, pins and socket are there. On an error nothing is left.
+  // kAlreadyExists when a supervisor of this directory lives: Connect to it. `meanwhile`, if any, is called once on
+  // this thread, while the program sets the pod up, or after that if it does not say when it begins; it may not be
+  // called when an error is returned.
+  static absl::StatusOr<std::unique_ptr<Supervisor>> Launch(SupervisorLoop* loop, SupervisorStarter* starter,
                                                             const PodSpec& spec, SupervisorEvents* events,
                                                             const Call& call,
                                                             const std::function<void()>& meanwhile = nullptr);

@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <climits>
+#include <mutex>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -98,7 +100,7 @@ TEST_F(PodTest, UndoesAFailedLaunch) {
   PodSpec spec = Spec();
   spec.shm_path = Path("shm");
   spec.sysctls = {{"net.ipv4.no_such_thing", "1"}};
-  auto failed = Supervisor::Launch(loop_.get(), program_, spec, &events_, Within(10));
+  auto failed = Supervisor::Launch(loop_.get(), starter_.get(), spec, &events_, Within(10));
   ASSERT_FALSE(failed.ok());
   EXPECT_TRUE(absl::StrContains(failed.status().message(), "/proc/sys/net/ipv4/no_such_thing")) << failed.status();
   EXPECT_EQ(failed.status().code(), absl::StatusCode::kNotFound);
@@ -106,16 +108,16 @@ TEST_F(PodTest, UndoesAFailedLaunch) {
   EXPECT_NE(access(spec.directory.c_str(), F_OK), 0);
 
   spec.sysctls = {{"kernel.panic", "1"}};
-  failed = Supervisor::Launch(loop_.get(), program_, spec, &events_, Within(10));
+  failed = Supervisor::Launch(loop_.get(), starter_.get(), spec, &events_, Within(10));
   EXPECT_EQ(failed.status().code(), absl::StatusCode::kInvalidArgument) << failed.status();
   spec.sysctls = {{"net.ipv4/../../kernel/panic", "1"}};
-  failed = Supervisor::Launch(loop_.get(), program_, spec, &events_, Within(10));
+  failed = Supervisor::Launch(loop_.get(), starter_.get(), spec, &events_, Within(10));
   EXPECT_EQ(failed.status().code(), absl::StatusCode::kInvalidArgument) << failed.status();
 }
 
 TEST_F(PodTest, OneSupervisorForADirectory) {
   Launch(Spec());
-  auto second = Supervisor::Launch(loop_.get(), program_, Spec(), &events_, Within(10));
+  auto second = Supervisor::Launch(loop_.get(), starter_.get(), Spec(), &events_, Within(10));
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists) << second.status();
   EXPECT_TRUE(supervisor_->List(Within(5)).ok());
 }
@@ -123,6 +125,28 @@ TEST_F(PodTest, OneSupervisorForADirectory) {
 TEST_F(PodTest, ConnectFindsNobody) {
   EXPECT_EQ(Supervisor::Connect(loop_.get(), Path("none"), &events_, Within(5)).status().code(),
             absl::StatusCode::kNotFound);
+}
+
+TEST_F(PodTest, ASearchIsOverOnceItIsAnswered) {
+  Launch(Spec());
+  std::mutex mutex;
+  absl::StatusOr<FoundSupervisor> found = absl::UnknownError("none");
+  std::atomic<bool> answered{false};
+  mutex.lock();  // holds the answer up
+  auto search = Supervisor::Search(loop_.get(), spec_.directory, nullptr, [&](absl::StatusOr<FoundSupervisor> f) {
+    std::lock_guard lock(mutex);
+    found = std::move(f);
+    answered = true;
+  });
+  ASSERT_TRUE(search.ok()) << search.status();
+  for (int i = 0; i < 500 && !(*search)->over(); ++i) usleep(10000);
+  EXPECT_TRUE((*search)->over()) << "from before it is told";
+  EXPECT_FALSE(answered);
+  mutex.unlock();
+  for (int i = 0; i < 500 && !answered; ++i) usleep(10000);
+  ASSERT_TRUE(answered);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->supervisor->pid(), supervisor_->pid());
 }
 
 TEST_F(PodTest, TellsOfItsDeath) {
@@ -249,7 +273,7 @@ TEST_F(PodTest, UserNamespaceOwnsThePod) {
 TEST_F(PodTest, AUserNamespaceHasMapsAndAPlace) {
   PodSpec spec = Spec();
   const auto launch_error = [&](const PodSpec& with) {
-    return Supervisor::Launch(loop_.get(), program_, with, &events_, Within(10)).status();
+    return Supervisor::Launch(loop_.get(), starter_.get(), with, &events_, Within(10)).status();
   };
   spec.user_ns_path = Path("ns/user");
   EXPECT_EQ(launch_error(spec).code(), absl::StatusCode::kInvalidArgument);

@@ -92,7 +92,7 @@ void SupervisorTest::SetUp() {
   ASSERT_TRUE(program.ok()) << program.status();
   // Another build of the program, such as one under a sanitizer.
   const char* other = getenv("BERTH_TEST_SUPERVISOR");
-  program_ = other == nullptr ? *program : other;
+  starter_ = std::make_unique<SupervisorStarter>(other == nullptr ? *program : other);
   auto loop = SupervisorLoop::Start();
   ASSERT_TRUE(loop.ok()) << loop.status();
   loop_ = *std::move(loop);
@@ -114,6 +114,7 @@ void SupervisorTest::TearDown() {
   }
   EXPECT_TRUE(ReleasePins(spec_).ok());
   loop_.reset();
+  starter_.reset();
   EXPECT_TRUE(RemoveTree(dir_).ok());
 }
 
@@ -128,7 +129,7 @@ PodSpec SupervisorTest::Spec() const {
 
 void SupervisorTest::Launch(const PodSpec& spec) {
   spec_ = spec;
-  auto supervisor = Supervisor::Launch(loop_.get(), program_, spec, &events_, Within(10));
+  auto supervisor = Supervisor::Launch(loop_.get(), starter_.get(), spec, &events_, Within(10));
   ASSERT_TRUE(supervisor.ok()) << supervisor.status();
   supervisor_ = *std::move(supervisor);
 }
@@ -221,11 +222,13 @@ size_t CountDescriptors(pid_t pid) {
 
 std::vector<pid_t> ChildrenOf(pid_t pid) {
   std::vector<pid_t> children;
-  std::vector<std::string> fields =
-      absl::StrSplit(ReadText(absl::StrCat("/proc/", pid, "/task/", pid, "/children")), ' ', absl::SkipEmpty());
-  for (const std::string& field : fields) {
-    int child = 0;
-    if (absl::SimpleAtoi(field, &child)) children.push_back(child);
+  const std::string tasks = absl::StrCat("/proc/", pid, "/task/");
+  for (const std::string& task : ListDir(tasks).value_or(std::vector<std::string>())) {
+    std::vector<std::string> fields = absl::StrSplit(ReadText(tasks + task + "/children"), ' ', absl::SkipEmpty());
+    for (const std::string& field : fields) {
+      int child = 0;
+      if (absl::SimpleAtoi(field, &child)) children.push_back(child);
+    }
   }
   return children;
 }

@@ -13,6 +13,7 @@
 
 #include "core/base/clock.h"
 #include "core/supervisor/client.h"
+#include "core/supervisor/starter.h"
 #include "gtest/gtest.h"
 
 namespace berth {
@@ -61,7 +62,8 @@ class SupervisorTest : public testing::Test {
   std::string LogOf(const std::string& id) const;
   std::string Path(const std::string& name) const { return dir_ + "/" + name; }
 
-  std::string dir_, program_;
+  std::string dir_;
+  std::unique_ptr<SupervisorStarter> starter_;
   std::unique_ptr<SupervisorLoop> loop_;
   Recorder events_;
   std::unique_ptr<Supervisor> supervisor_;

@@ -24,6 +24,9 @@ std::string Frozen(const std::string& name) { return TheWorld().runfiles + "/tes
 
 class CompatTest : public DaemonTest {
  protected:
+  // A supervisor that has been started already would not be the frozen one.
+  CompatTest() { options_.more_config = "[pod]\nspare_supervisor = false\n"; }
+
   std::string Database() const { return place_->root() + "/meta.db"; }
 
   // The program that supervisors are started from: replaced behind the daemon's back, which looks at it only when it

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/subprocess.h"
 #include "tools/integration/isolation.h"
@@ -17,6 +18,7 @@ namespace {
 std::string UnixSockets() {
   Command command;
   command.argv = {"/bin/ss", "--unix", "--all", "--processes", "--no-header"};
+  command.deadline_ns = MonotonicNanos() + 10'000'000'000;
   const auto result = RunCommand(command);
   return result.ok() ? result->out : result.status().ToString();
 }
@@ -87,7 +89,7 @@ void DaemonTest::NoteWhatExists() {
   scope.daemon = daemon_.pid();
   scope.not_leaks = NotLeaks(*place_, TheWorld().tag);
   leaks_.emplace(std::move(scope));
-  before_ = leaks_->Take();
+  before_ = leaks_->TakeWithSpare(absl::StrContains(options_.more_config, "spare_supervisor = false") ? 0 : 2);
   client_ = std::make_unique<CriClient>(place_->socket());
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "core/base/file.h"
+#include "core/supervisor/wire/messages.h"
 #include "tools/integration/cgroup_dirs.h"
 
 namespace berth {
@@ -108,6 +109,18 @@ Snapshot LeakCheck::Take() const {
   for (const std::string& group : CgroupsWith(scope_.cgroup_mark)) out.insert("cgroup " + group);
   if (scope_.daemon != 0) AddDescriptors(scope_.daemon, &out);
   return out;
+}
+
+Snapshot LeakCheck::TakeWithSpare(int spares) const {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (Snapshot last, now;; last = std::move(now)) {
+    now = Take();
+    const auto count = std::count_if(now.begin(), now.end(), [](const std::string& what) {
+      return what.find(wire::kSpareName) != std::string::npos;
+    });
+    if ((count == spares && now == last) || std::chrono::steady_clock::now() >= end) return now;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 std::vector<std::string> LeakCheck::Leaks(const Snapshot& before, std::chrono::milliseconds settle) const {

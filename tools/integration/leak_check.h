@@ -29,6 +29,9 @@ class LeakCheck {
   explicit LeakCheck(Scope scope) : scope_(std::move(scope)) {}
 
   Snapshot Take() const;
+  // The same once `spares` processes of a supervisor that is started ahead of its pod are there and all is at rest;
+  // they stay as long as the daemon does. Waits for up to half a minute.
+  Snapshot TakeWithSpare(int spares = 2) const;
 
   // What is there now and was not in `before`. Waits up to `settle` for the list to become empty.
   std::vector<std::string> Leaks(const Snapshot& before, std::chrono::milliseconds settle) const;

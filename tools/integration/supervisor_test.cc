@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "core/base/file.h"
 #include "core/supervisor/client.h"
+#include "core/supervisor/wire/messages.h"
 #include "tools/integration/daemon_test.h"
 
 namespace berth {
@@ -266,6 +267,24 @@ TEST_F(SupervisorTest, ItsOomScoreAndCgroupAreTheDaemonsAndNotItsContainers) {
   const auto scores = Exec(container_, {"/bin/cat", "/proc/1/oom_score_adj", "/proc/self/oom_score_adj"});
   ASSERT_OK(scores);
   EXPECT_EQ(scores->stdout(), "500\n500\n");
+  EXPECT_OK(RemovePod(pod_));
+}
+
+TEST_F(SupervisorTest, APodTakesTheOneThatWasStartedAhead) {
+  const auto spare = [] {
+    std::vector<pid_t> found;
+    for (const std::string& name : ListDir("/proc").value_or(std::vector<std::string>())) {
+      int pid = 0;
+      if (!absl::SimpleAtoi(name, &pid)) continue;
+      if (const auto words = WordsOf(pid); words.size() > 1 && words[1] == wire::kSpareName) found.push_back(pid);
+    }
+    return found;
+  };
+  ASSERT_TRUE(Eventually([&] { return spare().size() == 2; }));
+  const std::vector<pid_t> before = spare();
+  RunOne("exec sleep 1234");
+  EXPECT_EQ(std::count(before.begin(), before.end(), SupervisorOf(pod_)), 1);
+  EXPECT_TRUE(Eventually([&] { return spare().size() == 2; })) << "and there is another";
   EXPECT_OK(RemovePod(pod_));
 }
 

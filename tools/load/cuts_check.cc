@@ -193,7 +193,7 @@ class Check {
     const cri::PodSandboxConfig config = LoadPod(options, absl::StrCat("check", number));
     ASSIGN_OR_RETURN(const std::string pod, patient_.RunPod(config));
     node_.ledger->Write(LedgerVerb::kPod, pod);
-    const absl::Status looked = LookInside(number, pod, config, options);
+    absl::Status looked = LookInside(number, pod, config, options);
     Remove(pod);
     return looked;
   }
@@ -242,7 +242,8 @@ class Check {
 }  // namespace
 
 absl::Status NoteWhatANodeHas(const CutsNode& node) {
-  return WriteFileAtomic(node.baseline, absl::StrJoin(Leaks(*node.place).Take(), "\n"), 0644, Durability::kDurable);
+  return WriteFileAtomic(node.baseline, absl::StrJoin(Leaks(*node.place).TakeWithSpare(), "\n"), 0644,
+                         Durability::kDurable);
 }
 
 std::vector<std::string> CheckAfterACut(const CutsNode& node, const LedgerAccount& account) {

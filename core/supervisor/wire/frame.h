@@ -63,7 +63,7 @@ int SendPacket(int socket, const Packet& packet);
 enum class Received : uint8_t { kFrame, kNothing, kEnd, kMalformed, kError };
 
 // Never blocks; one reader of a socket at a time. kError leaves errno; kMalformed: the peer does not speak this
-// protocol.
+// protocol. After both there is no going on with the connection.
 Received ReceiveFrame(int socket, Frame* frame);
 
 // Checks a packet as it was received, descriptors included; for ReceiveFrame and its tests.

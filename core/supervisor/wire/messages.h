@@ -15,6 +15,9 @@ inline constexpr char kSocketName[] = "supervisor.sock";
 inline constexpr char kExitsName[] = "exits";
 // What the process that was started says on its standard output: the pod is being set up; it is.
 inline constexpr char kBegun = '.', kUp = '+';
+// In the place of its pod's id, on the command line of a program that is started before it has one. As long as an id:
+// the program overwrites it.
+inline constexpr std::string_view kSpareName = "for-the-next-pod------------------------------------------------";
 // What a command printed is kept up to this much, from its end.
 inline constexpr size_t kTailLimit = 16 << 10;
 inline constexpr int64_t kNoDeadline = -1;

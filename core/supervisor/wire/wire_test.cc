@@ -145,6 +145,42 @@ TEST(FrameTest, SmallAndLargeBodiesTravel) {
   EXPECT_EQ(ReceiveFrame(pair.b.get(), &none), Received::kEnd);
 }
 
+TEST(FrameTest, AnEmptyPacketIsAnEnd) {
+  SocketPair pair;
+  ASSERT_EQ(send(pair.a.get(), "", 0, 0), 0);
+  Frame none;
+  EXPECT_EQ(ReceiveFrame(pair.b.get(), &none), Received::kEnd);
+}
+
+TEST(FrameTest, APeerThatLeavesWhatItWasSentIsAnEnd) {
+  SocketPair pair;
+  Packet packet;
+  ASSERT_TRUE(Pack(MakeFrame(Type::kReply, 1, Empty()), &packet));
+  ASSERT_EQ(SendPacket(pair.a.get(), packet), 0);
+  pair.b.reset();
+  Frame none;
+  EXPECT_EQ(ReceiveFrame(pair.a.get(), &none), Received::kEnd) << "ECONNRESET";
+}
+
+TEST(FrameTest, DescriptorsAreTakenOnce) {
+  SocketPair pair;
+  const UniqueFd pipe_end(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  {
+    Frame frame = MakeFrame(Type::kReply, 1, Empty());
+    frame.descriptors.emplace_back(dup(pipe_end.get()));
+    Packet packet;
+    ASSERT_TRUE(Pack(std::move(frame), &packet));
+    ASSERT_EQ(SendPacket(pair.a.get(), packet), 0);
+  }
+  const UniqueFd lowest(dup(pipe_end.get()));
+  Frame got;
+  ASSERT_EQ(ReceiveFrame(pair.b.get(), &got), Received::kFrame);
+  ASSERT_EQ(got.descriptors.size(), 1u);
+  const UniqueFd next(dup(pipe_end.get()));
+  EXPECT_EQ(got.descriptors[0].get(), lowest.get() + 1);
+  EXPECT_EQ(next.get(), lowest.get() + 2);
+}
+
 TEST(FrameTest, TooLargeIsNotSent) {
   Packet packet;
   EXPECT_FALSE(Pack(MakeFrame(Type::kReply, 1, ErrorReply{std::string(kMaxBody, 'x')}), &packet));
