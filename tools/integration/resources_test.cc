@@ -262,6 +262,8 @@ TEST_P(ResourcesTest, ADaemonThatDiesInAnUpdateLeavesNoHalf) {
     EXPECT_FALSE(Update(update).ok()) << point;
     ASSERT_OK(RestartDaemon());
     SCOPED_TRACE(point);
+    // What holds is put back behind the daemon's first answers, and before any other change of the pod.
+    EXPECT_CODE(StartContainer(container_), kFailedPrecondition);
     ExpectSame(before);
     const auto score = Exec(container_, {"/bin/cat", "/proc/1/oom_score_adj", "/proc/self/oom_score_adj"});
     ASSERT_OK(score);
