@@ -110,7 +110,8 @@ int WaitFor(pid_t child) {
     }
     if (ended.si_pid != child && IsCrash(ended)) {
       const std::string name = ReadFile(absl::StrCat("/proc/", ended.si_pid, "/comm")).value_or("");
-      if (name == "berth\n") {
+      // "exe": a daemon that its own kind has started from /proc/self/exe.
+      if (name == "berth\n" || name == "exe\n") {
         std::fprintf(stderr, "process %d, a daemon, crashed: signal %d\n", ended.si_pid, ended.si_status);
         crashed = true;
       }
