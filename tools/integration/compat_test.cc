@@ -25,7 +25,7 @@ std::string Frozen(const std::string& name) { return TheWorld().runfiles + "/tes
 class CompatTest : public DaemonTest {
  protected:
   // A supervisor that has been started already would not be the frozen one.
-  CompatTest() { options_.more_config = "[pod]\nspare_supervisor = false\n"; }
+  CompatTest() { options_.spare_supervisor = false; }
 
   std::string Database() const { return place_->root() + "/meta.db"; }
 

@@ -89,7 +89,7 @@ void DaemonTest::NoteWhatExists() {
   scope.daemon = daemon_.pid();
   scope.not_leaks = NotLeaks(*place_, TheWorld().tag);
   leaks_.emplace(std::move(scope));
-  before_ = leaks_->TakeWithSpare(absl::StrContains(options_.more_config, "spare_supervisor = false") ? 0 : 2);
+  before_ = leaks_->TakeWithSpare(options_.spare_supervisor ? 2 : 0);
   client_ = std::make_unique<CriClient>(place_->socket());
 }
 

@@ -89,6 +89,9 @@ directories = [)",
 [network]
 timeout_seconds = )",
                             options.network_timeout_seconds, R"(
+[pod]
+spare_supervisor = )",
+                            options.spare_supervisor ? "true" : "false", "\n", options.pod_keys, R"(
 [runtime]
 default_handler = )",
                             Quoted(options.default_handler), R"(

@@ -34,6 +34,8 @@ struct PlaceOptions {
   bool network_registries = false;  // what is not in images() is asked of registry_oci, as by default
   std::string registry_keys;        // lines of [plugin.registry_oci]
   std::string grpc_keys;            // lines of [grpc]
+  bool spare_supervisor = true;     // a supervisor is started ahead of its pod
+  std::string pod_keys;             // more lines of [pod]
   std::string more_config;          // tables at the end
 };
 

@@ -20,7 +20,7 @@ class SelinuxTest : public DaemonTest {
   void SetUp() override {
     if (access("/sys/fs/selinux/enforce", F_OK) == 0) GTEST_SKIP() << "this machine has a policy of its own";
     ASSERT_NO_FATAL_FAILURE(FakeNode());
-    options_.more_config = "[pod]\nenable_selinux = true\n";
+    options_.pod_keys = "enable_selinux = true\n";
     DaemonTest::SetUp();
   }
   void TearDown() override {

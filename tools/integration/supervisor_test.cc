@@ -22,14 +22,20 @@ std::vector<std::string> WordsOf(pid_t pid) {
   return absl::StrSplit(ReadFile(absl::StrCat("/proc/", pid, "/cmdline")).value_or(""), absl::string_view("\0", 1));
 }
 
-// 0: there is none.
-pid_t SupervisorOf(const std::string& pod) {
+std::vector<pid_t> SupervisorsOf(absl::string_view pod) {
+  std::vector<pid_t> found;
   for (const std::string& name : ListDir("/proc").value_or(std::vector<std::string>())) {
     int pid = 0;
     if (!absl::SimpleAtoi(name, &pid)) continue;
-    if (const auto words = WordsOf(pid); words.size() > 1 && words[1] == pod) return pid;
+    if (const auto words = WordsOf(pid); words.size() > 1 && words[1] == pod) found.push_back(pid);
   }
-  return 0;
+  return found;
+}
+
+// 0: there is none.
+pid_t SupervisorOf(const std::string& pod) {
+  const std::vector<pid_t> found = SupervisorsOf(pod);
+  return found.empty() ? 0 : found.front();
 }
 
 // How many processes have this word in their command line.
@@ -271,15 +277,7 @@ TEST_F(SupervisorTest, ItsOomScoreAndCgroupAreTheDaemonsAndNotItsContainers) {
 }
 
 TEST_F(SupervisorTest, APodTakesTheOneThatWasStartedAhead) {
-  const auto spare = [] {
-    std::vector<pid_t> found;
-    for (const std::string& name : ListDir("/proc").value_or(std::vector<std::string>())) {
-      int pid = 0;
-      if (!absl::SimpleAtoi(name, &pid)) continue;
-      if (const auto words = WordsOf(pid); words.size() > 1 && words[1] == wire::kSpareName) found.push_back(pid);
-    }
-    return found;
-  };
+  const auto spare = [] { return SupervisorsOf({wire::kSpareName.data(), wire::kSpareName.size()}); };
   ASSERT_TRUE(Eventually([&] { return spare().size() == 2; }));
   const std::vector<pid_t> before = spare();
   RunOne("exec sleep 1234");
@@ -292,7 +290,7 @@ class SilentSupervisorTest : public SupervisorTest {
  protected:
   static PlaceOptions Options() {
     PlaceOptions options;
-    options.more_config = "[pod]\nsupervisor_hang_seconds = 4\n";
+    options.pod_keys = "supervisor_hang_seconds = 4\n";
     return options;
   }
   SilentSupervisorTest() : SupervisorTest(Options()) {}
